@@ -206,6 +206,7 @@ static int load_metadata(struct instance *i, const char *path, struct err *e)
 int cmd_run(struct options *o)
 {
 	struct instance instance = {
+		.began_us = instance_now_us(),
 		.launcher = o->launcher,
 		.has_boot_timer = o->has_boot_timer,
 	};

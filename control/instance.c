@@ -22,7 +22,7 @@ bool instance_is_started(const struct instance *i)
 	return session_state(i->session) != SESSION_NONE;
 }
 
-static uint64_t now_us(void)
+uint64_t instance_now_us(void)
 {
 	struct timespec now;
 
@@ -48,7 +48,7 @@ int instance_start(struct instance *i, session_done *done, void *opaque, struct 
 
 	if (settings_missing(&i->settings, name, sizeof(name)))
 		return err_set(e, -ENODEV, "%s: this version cannot provide it; remove it", name);
-	i->started_at_us = now_us();
+	i->started_at_us = instance_now_us();
 	if (host_check(&i->settings, e) < 0)
 		return -EBADMSG;
 	r = config_build(&i->settings, &launch, e);

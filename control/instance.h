@@ -37,10 +37,14 @@ struct instance {
 	struct session *session; /* owned */
 	struct permits *permits; /* owned: what may still be opened (confine.h); NULL: all */
 	struct metrics *metrics; /* owned; NULL: nothing is counted */
+	uint64_t began_us; /* CLOCK_MONOTONIC, when the program began */
 	uint64_t started_at_us; /* CLOCK_MONOTONIC, when the start was asked for; 0 before */
 	struct launcher_times launcher;
 	bool has_boot_timer; /* the guest can say when it has booted, which is logged */
 };
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t instance_now_us(void);
 
 /* Whether a start has been asked for: from here on `settings` describe what runs. */
 bool instance_is_started(const struct instance *i);

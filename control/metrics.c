@@ -296,7 +296,7 @@ void metrics_set_ready(struct metrics *m, uint64_t start_us, uint64_t start_cpu_
 /* --- life ---------------------------------------------------------------------------------- */
 
 int metrics_new(struct metrics **out, struct event_base *base, const char *instance_id,
-		struct err *e)
+		uint64_t began_us, struct err *e)
 {
 	/* Zeroes, and most of them are never touched: calloc() would touch them all. */
 	struct metrics *m =
@@ -308,7 +308,7 @@ int metrics_new(struct metrics **out, struct event_base *base, const char *insta
 		return err_set(e, -ENOMEM, "out of memory");
 	m->base = base;
 	m->target.fd = -1;
-	m->started_us = micros(CLOCK_MONOTONIC);
+	m->started_us = began_us;
 	clock_gettime(CLOCK_REALTIME, &now);
 	m->start_time_s = (double)now.tv_sec + (double)now.tv_nsec / NANOS_PER_S;
 	snprintf(m->id, sizeof(m->id), "%s", instance_id);

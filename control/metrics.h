@@ -41,11 +41,11 @@ enum metrics_latency {
 };
 
 /*
- * @base is for the line a minute and for a FIFO that is full; @instance_id is copied. 0 or -errno
- * with @e filled.
+ * @base is for the line a minute and for a FIFO that is full; @instance_id is copied; the program
+ * began at @began_us (CLOCK_MONOTONIC), before it started anything. 0 or -errno with @e filled.
  */
 int metrics_new(struct metrics **out, struct event_base *base, const char *instance_id,
-		struct err *e);
+		uint64_t began_us, struct err *e);
 
 /* Writes a last line. Accepts NULL. */
 void metrics_free(struct metrics *m);

@@ -193,7 +193,7 @@ static int make_loop(struct run *run, struct err *e)
 static int start_metrics(struct run *run, struct err *e)
 {
 	struct instance *i = run->instance;
-	int r = metrics_new(&i->metrics, run->base, i->id, e);
+	int r = metrics_new(&i->metrics, run->base, i->id, i->began_us, e);
 
 	return r < 0 ? r : metrics_configure(i->metrics, &i->settings.metrics, e);
 }

@@ -259,7 +259,7 @@ static void begin(struct fuzz *f, bool is_running)
 	settings_init(&f->instance.settings);
 	f->instance.mmds.max_bytes = 1000;
 	require(session_new(&f->instance.session, f->base, &callbacks, &e) == 0 &&
-			metrics_new(&f->instance.metrics, f->base, "fuzz", &e) == 0,
+			metrics_new(&f->instance.metrics, f->base, "fuzz", 1, &e) == 0,
 		"an instance");
 	if (is_running)
 		start_machine(f);

@@ -51,7 +51,7 @@ static int setup(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	r->reader_fd = -1;
 	r->base = event_base_new();
-	if (metrics_new(&r->metrics, r->base, "vm-7", NULL) < 0)
+	if (metrics_new(&r->metrics, r->base, "vm-7", 1, NULL) < 0)
 		return -1;
 	r->page_fd = metrics_new_page(r->metrics, &config, NULL);
 	r->page = mmap(NULL, sizeof(*r->page), PROT_READ | PROT_WRITE, MAP_SHARED, r->page_fd, 0);
