@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole reads and writes: see file.h. */
+/* Whole reads and writes, and regular files: see file.h. */
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 ssize_t file_pread_full(int fd, void *buf, size_t len, off_t offset)
 {
@@ -55,4 +60,49 @@ int file_write_full(int fd, const void *buf, size_t len)
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+int file_open_regular(int dir_fd, const char *name, int flags)
+{
+	/* Looked at first, since to open a device may already do something. Whoever swaps it now
+	 * for a FIFO still does not make us wait. */
+	const int careful = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	fd = openat(dir_fd, name, flags | careful);
+	if (fd < 0)
+		return errno == ELOOP ? -EINVAL : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? take_fd(&fd) : -EINVAL;
+}
+
+ssize_t file_read_head(int dir_fd, const char *name, void *buf, size_t cap)
+{
+	auto_fd int fd = file_open_regular(dir_fd, name, O_RDONLY);
+
+	return fd < 0 ? fd : file_pread_full(fd, buf, cap, 0);
+}
+
+int file_lock(int fd, int operation)
+{
+	while (flock(fd, operation) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+bool file_is_named(int fd, int dir_fd, const char *name)
+{
+	struct stat open_file, named;
+
+	return fstat(fd, &open_file) == 0 &&
+	       fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
