@@ -23,7 +23,7 @@ enum { SEAL_EXTRA_BYTES = SEAL_NONCE_BYTES + SEAL_TAG_BYTES };
 enum key_kind {
 	KEY_NONE = 0,
 	KEY_BYTES = 1, /* the wrapping key is derive_key "stellarium v1 wrap" of them */
-	KEY_PASSPHRASE = 2, /* the wrapping key is Argon2id of it, with the envelope's salt and limits */
+	KEY_PASSPHRASE = 2, /* it is Argon2id of it, with the envelope's salt and limits */
 };
 
 /* What the user gives to open a store. @bytes is borrowed. */
@@ -34,8 +34,8 @@ struct key_input {
 };
 
 /*
- * Wraps @master with @input under fresh salt and nonce; Argon2id with libsodium's MODERATE limits. 0
- * or -errno with @e filled.
+ * Wraps @master with @input under fresh salt and nonce; Argon2id with libsodium's MODERATE limits.
+ * The salt stays zero for KEY_BYTES. 0 or -errno with @e filled (-EINVAL: no key of a length above).
  */
 int crypt_wrap(struct st_envelope *out, const uint8_t uuid[static STORE_UUID_BYTES],
 	       const uint8_t master[static MASTER_KEY_BYTES], const struct key_input *input,

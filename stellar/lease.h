@@ -11,9 +11,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "stellar/abi.h"
+
+enum { LEASE_MAX_BYTES = 64 << 20 }; /* of a file; more than a million records */
 
 struct lease;
 
@@ -46,3 +49,10 @@ struct lease_set {
 int lease_set_read(struct lease_set *set, int leases_fd, bool may_remove, struct err *e);
 bool lease_set_has_pack(const struct lease_set *set, const struct pack_id *pack);
 void lease_set_release(struct lease_set *set); /* accepts a zeroed set */
+
+/*
+ * The parser of a lease's file, for fuzzers too: adds what its @len bytes say to @set, which is not
+ * sorted by that. @file names it in messages. 0, -EBADMSG or -ENOMEM.
+ */
+int lease_parse(struct lease_set *set, const uint8_t *bytes, size_t len, const char *file,
+		struct err *e);

@@ -3,9 +3,14 @@
  * Roots: the names of images, a file each in roots/. What a root names is kept by gc; an import is
  * visible when its root is. A root is made and replaced durably and all at once.
  *
- * A name is 1 to 200 bytes: letters, digits and "._-+@:/", begins with a letter or a digit, has no
- * empty, "." or ".." part between slashes. Its file's name is the name with "/" written "%2F", and
- * "+tmp." before it while it is being written (a name cannot begin so).
+ * A name is 1 to 200 bytes: letters, digits and "._-+@:/", begins with a letter or a digit, has at
+ * most 25 slashes and no empty, "." or ".." part between them. Its file's name is the name with "/"
+ * written "%2F", and "+tmp." before it while it is being written (a name cannot begin so); thanks to
+ * the bound on slashes it is never longer than the 255 bytes that file systems take.
+ *
+ * The directory is locked (flock) exclusively while a name is changed, shared while all are listed:
+ * file systems may leave a file out of a listing while it is renamed, and gc must not miss one. So
+ * whoever calls this does not hold such a lock on it.
  */
 #pragma once
 
@@ -26,6 +31,10 @@ struct root {
 
 /* 0, or -EINVAL with @e saying what is wrong with which name (quoted: it may hold anything). */
 int root_check_name(const char *name, struct err *e);
+
+/* The parser of a root's file, for fuzzers and fsck too. -EPROTONOSUPPORT or -EBADMSG. */
+int root_parse(const uint8_t *bytes, size_t len, const struct id_scheme *scheme, const char *name,
+	       struct root *out, struct err *e);
 
 /*
  * All functions: @roots_fd is the open directory roots/; @scheme gives the sums. Thread: any.

@@ -32,3 +32,11 @@ int superblock_read(int dir_fd, const char *path, struct superblock *sb, struct 
 
 /* Writes it anew, durably, in place of any before. 0 or -errno with @e filled; the old one stays then. */
 int superblock_write(int dir_fd, const char *path, const struct superblock *sb, struct err *e);
+
+/* The parser of the file's bytes, for fuzzers and fsck too. -EPROTONOSUPPORT or -EBADMSG. */
+int superblock_parse(const uint8_t *bytes, size_t len, const char *path, struct superblock *sb,
+		     struct err *e);
+
+/* The file's bytes. */
+void superblock_format(const struct superblock *sb,
+		       uint8_t file[static 2 * sizeof(struct st_superblock)]);
