@@ -141,7 +141,7 @@ enum {
 };
 
 enum node_entry_kind {
-	NODE_ENTRY_ZERO = 0, /* a run of zero bytes; the id is zero */
+	NODE_ENTRY_ZERO = 0, /* at level 0: a run of zero bytes; the id is zero */
 	NODE_ENTRY_CHUNK = 1, /* at level 0 */
 	NODE_ENTRY_NODE = 2, /* at levels above 0: a node one level below */
 };
