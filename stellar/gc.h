@@ -11,7 +11,8 @@
 #include "stellar/store.h"
 
 struct gc_options {
-	unsigned live_percent; /* packs with less than this alive are repacked: 0 to 100; 50 is sane */
+	unsigned
+		live_percent; /* packs with less than this alive are repacked: 0 to 100; 50 is sane */
 	bool is_dry_run; /* only says what would go */
 	struct work_control work;
 };

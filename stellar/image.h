@@ -14,7 +14,6 @@ struct import_options {
 	struct codec_params codec;
 	bool has_codec; /* false: the store's */
 	bool may_replace; /* an image of this name is replaced, all at once */
-	bool is_checked_before; /* the name is looked at before the bytes, to fail early */
 	struct work_control work;
 };
 

@@ -42,8 +42,8 @@ int index_error(int code, struct err *e, const char *what)
 			       what);
 	case MDB_READERS_FULL:
 		return err_set(e, -EAGAIN,
-			       "cannot %s the index: %d processes and threads read it already", what,
-			       READERS_MAX);
+			       "cannot %s the index: %d processes and threads read it already",
+			       what, READERS_MAX);
 	default:
 		if (code < 0)
 			return err_set(e, -EIO, "cannot %s the index: %s", what,

@@ -69,14 +69,12 @@ struct index_pack {
 };
 
 /* Likewise. */
-int index_find_pack(struct index_reader *r, uint32_t number, struct index_pack *out,
-		    struct err *e);
+int index_find_pack(struct index_reader *r, uint32_t number, struct index_pack *out, struct err *e);
 int index_find_pack_id(struct index_reader *r, const struct pack_id *id, struct index_pack *out,
 		       struct err *e);
 
 /* The pack with the least number that is not below @number: 1, 0 at the end, -errno. */
-int index_next_pack(struct index_reader *r, uint32_t number, struct index_pack *out,
-		    struct err *e);
+int index_next_pack(struct index_reader *r, uint32_t number, struct index_pack *out, struct err *e);
 
 /* Calls @visit with all chunks by rising id; what it returns other than 0 ends it. */
 int index_each_chunk(struct index_reader *r,
@@ -99,8 +97,8 @@ int index_begin(struct index_writer **out, struct index *x, struct err *e);
 
 /*
  * Enters a pack that is durable and its chunks. A chunk that is there already keeps its place, unless
- * @is_better says that this one is (gc moves chunks); gives the pack's number (of before when it is
- * known).
+ * @is_better says that this one is (gc moves chunks); an entry of kind 0 is left out. Gives the pack's
+ * number (of before when it is known).
  */
 int index_add_pack(struct index_writer *w, const struct pack_id *id, uint64_t bytes,
 		   const struct pack_entry *entries, uint32_t count, bool is_better,

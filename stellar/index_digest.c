@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -84,9 +85,9 @@ static int compare(const struct index *x, const struct st_index_digest *d, uint6
 	if (le64_get(d->transaction) != last_transaction(x) ||
 	    digest_file(x, max_bytes, &bytes, digest) < 0)
 		return -ENODATA;
-	return bytes == le64_get(d->bytes) && memcmp(digest, d->digest, sizeof(digest)) == 0 ?
-		       0 :
-		       -EUCLEAN;
+	return bytes == le64_get(d->bytes) && memcmp(digest, d->digest, sizeof(digest)) == 0
+		       ? 0
+		       : -EUCLEAN;
 }
 
 int index_check_digest(struct index *x, struct err *e)
@@ -121,9 +122,9 @@ int index_check_digest(struct index *x, struct err *e)
 int index_digest_drop(struct index *x, struct err *e)
 {
 	if (unlinkat(x->folder_fd, DIGEST_NAME, 0) < 0)
-		return errno == ENOENT ? 0 :
-					 err_errno(e, -errno, "cannot remove 'index/" DIGEST_NAME
-							      "'");
+		return errno == ENOENT
+			       ? 0
+			       : err_errno(e, -errno, "cannot remove 'index/" DIGEST_NAME "'");
 	if (fsync(x->folder_fd) < 0)
 		return err_errno(e, -errno, "cannot sync the folder 'index'");
 	return 0;

@@ -169,8 +169,7 @@ int index_get_pack_id(struct index *x, MDB_txn *txn, const struct pack_id *id,
 	return get_pack(x, txn, le32_get(number), out, e);
 }
 
-int index_find_pack(struct index_reader *r, uint32_t number, struct index_pack *out,
-		    struct err *e)
+int index_find_pack(struct index_reader *r, uint32_t number, struct index_pack *out, struct err *e)
 {
 	return get_pack(r->index, r->txn, number, out, e);
 }

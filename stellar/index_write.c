@@ -128,8 +128,8 @@ static int put_chunk(struct index_writer *w, uint32_t pack, const struct numbere
 	};
 	MDB_val key = { sizeof(entry->id), (void *)(uintptr_t)entry->id.bytes };
 	MDB_val value = { sizeof(row), &row };
-	const int r = mdb_put(w->txn, w->index->chunks, &key, &value,
-			      is_better ? 0 : MDB_NOOVERWRITE);
+	const int r =
+		mdb_put(w->txn, w->index->chunks, &key, &value, is_better ? 0 : MDB_NOOVERWRITE);
 
 	return r == 0 || r == MDB_KEYEXIST ? 0 : index_error(r, e, "write");
 }
@@ -155,9 +155,11 @@ int index_add_pack(struct index_writer *w, const struct pack_id *id, uint64_t by
 		sorted[i] = (struct numbered){ &entries[i], i };
 	if (count > 1) /* LMDB takes rising keys faster */
 		qsort(sorted, count, sizeof(*sorted), by_id);
-	for (uint32_t i = 0; i < count && r == 0; i++)
-		r = put_chunk(w, *number, &sorted[i], is_better, e);
-	return r;
+	for (uint32_t i = 0; i < count && r == 0; i++) {
+		if (sorted[i].entry->kind != 0)
+			r = put_chunk(w, *number, &sorted[i], is_better, e);
+	}
+	return r < 0 ? r : 0;
 }
 
 int index_remove_pack(struct index_writer *w, uint32_t number, struct err *e)

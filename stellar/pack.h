@@ -54,8 +54,9 @@ struct pack_writer;
 int pack_writer_new(struct pack_writer **out, const struct pack_place *place, struct err *e);
 
 const struct pack_id *pack_writer_id(const struct pack_writer *w);
-uint64_t pack_writer_bytes(const struct pack_writer *w); /* so far, tables not counted */
-uint32_t pack_writer_count(const struct pack_writer *w);
+/* So far, tables not counted until it is published. Thread: any. */
+uint64_t pack_writer_bytes(struct pack_writer *w);
+uint32_t pack_writer_count(struct pack_writer *w);
 
 /*
  * Appends the payloads of @count entries, whose other fields are set, and sets their offsets. Raw

@@ -262,7 +262,8 @@ int pack_table_parse(const void *bytes, size_t len, const struct id_scheme *sche
 
 /* Reads one of the two tables. */
 static int read_one(const struct pack *p, const struct id_scheme *scheme,
-		    const struct announcement *a, unsigned copy, struct pack_table *t, struct err *e)
+		    const struct announcement *a, unsigned copy, struct pack_table *t,
+		    struct err *e)
 {
 	auto_free uint8_t *bytes = malloc(a->table_bytes);
 	int r;

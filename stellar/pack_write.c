@@ -91,14 +91,20 @@ const struct pack_id *pack_writer_id(const struct pack_writer *w)
 	return &w->id;
 }
 
-uint64_t pack_writer_bytes(const struct pack_writer *w)
+uint64_t pack_writer_bytes(struct pack_writer *w)
 {
-	return w->end;
+	pthread_mutex_lock(&w->lock);
+	const uint64_t bytes = w->end;
+	pthread_mutex_unlock(&w->lock);
+	return bytes;
 }
 
-uint32_t pack_writer_count(const struct pack_writer *w)
+uint32_t pack_writer_count(struct pack_writer *w)
 {
-	return w->count;
+	pthread_mutex_lock(&w->lock);
+	const uint32_t count = w->count;
+	pthread_mutex_unlock(&w->lock);
+	return count;
 }
 
 const struct pack_entry *pack_writer_entries(const struct pack_writer *w)
@@ -216,8 +222,7 @@ static int write_payloads(int fd, const struct pack_entry *entries, const struct
 		if (!is_aligned(&entries[i]))
 			continue;
 		if (entries[i].offset > at) /* once: before the first */
-			n = add_piece(pieces, n, (void *)(uintptr_t)zeros,
-				      entries[i].offset - at);
+			n = add_piece(pieces, n, (void *)(uintptr_t)zeros, entries[i].offset - at);
 		n = add_piece(pieces, n, payloads[i].iov_base, payloads[i].iov_len);
 		at = entries[i].offset + payloads[i].iov_len;
 	}
@@ -338,6 +343,7 @@ int pack_writer_publish(struct pack_writer *w, struct err *e)
 	if (fdatasync(w->fd) < 0)
 		return err_errno(e, -errno, "cannot sync a pack: nothing of it is kept");
 	w->is_published = true;
+	w->end = table_offset + len;
 	return 0;
 }
 

@@ -110,9 +110,9 @@ static struct codec_coder *coder_for(struct store_reader *r,
 	codec_coder_free(r->coders[i].coder);
 	r->coders[i].coder = NULL;
 	r->coders[i].dictionary = dictionary;
-	return codec_coder_new(&r->coders[i].coder, &params, dictionary, e) == 0 ?
-		       r->coders[i].coder :
-		       NULL;
+	return codec_coder_new(&r->coders[i].coder, &params, dictionary, e) == 0
+		       ? r->coders[i].coder
+		       : NULL;
 }
 
 static int decode(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
@@ -146,8 +146,9 @@ static int restore(struct store_reader *r, const struct pack *p, const struct pa
 	if (is_plain)
 		return pack_read(p, buf, len, entry->offset, e);
 	if (entry->is_sealed != (r->store->sealer != NULL))
-		return err_set(e, -EBADMSG, entry->is_sealed ? "it is sealed, and the store is not" :
-							       "it is not sealed");
+		return err_set(e, -EBADMSG,
+			       entry->is_sealed ? "it is sealed, and the store is not"
+						: "it is not sealed");
 	code = grow(&r->stored, &r->stored_cap, len, e);
 	if (code == 0)
 		code = pack_read(p, r->stored, len, entry->offset, e);
@@ -171,8 +172,8 @@ static int restore(struct store_reader *r, const struct pack *p, const struct pa
 	return decode(r, p, entry, bytes, len, buf, e);
 }
 
-int store_reader_check(struct store_reader *r, const struct pack *p,
-		       const struct pack_entry *entry, void *buf, struct err *e)
+int store_reader_check(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
+		       void *buf, struct err *e)
 {
 	char name[PACK_NAME_BYTES], hex[CHUNK_ID_HEX_BYTES];
 	struct err why = { 0 };
@@ -210,8 +211,8 @@ static int take_pack(struct store_reader *r, const struct index_entry *entry, st
 	if (found <= 0)
 		return found == 0 ? err_set(e, -EUCLEAN,
 					    "the index names a pack that it does not know; 'fsck "
-					    "--rebuild-index' makes it anew") :
-				    found;
+					    "--rebuild-index' makes it anew")
+				  : found;
 	r->pack = store_take_pack(r->store, &info, &why);
 	if (!r->pack && why.code == -ENOENT)
 		return 0;

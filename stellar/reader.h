@@ -38,8 +38,8 @@ ssize_t store_reader_get(struct store_reader *r, enum chunk_kind kind, const str
 			 void *buf, size_t cap, struct err *e);
 
 /* Reads and verifies what @entry of the open pack @p says: of packs that are in no index. */
-int store_reader_check(struct store_reader *r, const struct pack *p,
-		       const struct pack_entry *entry, void *buf, struct err *e);
+int store_reader_check(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
+		       void *buf, struct err *e);
 
 /* Nodes and images, for manifest.h. */
 struct manifest_source store_reader_source(struct store_reader *r);

@@ -113,7 +113,8 @@ int store_stats(struct store *s, struct store_stats *out, struct err *e);
 
 /* How long work tells how far it is, and is told to stop. All may be zero. */
 struct work_control {
-	void (*on_progress)(void *opaque, uint64_t done, uint64_t total); /* bytes; total 0: unknown */
+	void (*on_progress)(void *opaque, uint64_t done,
+			    uint64_t total); /* bytes; total 0: unknown */
 	void *opaque;
 	const atomic_bool *is_cancelled; /* looked at often; the work ends with -ECANCELED */
 	unsigned threads; /* 0: one for each processor this process may use */

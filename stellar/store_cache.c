@@ -156,8 +156,8 @@ const struct codec_dictionary *store_dictionary(struct store *s, struct store_re
 		return NULL;
 	}
 	len = store_reader_get(r, CHUNK_KIND_DICTIONARY, id, bytes, CODEC_DICTIONARY_MAX_BYTES, e);
-	code = len < 0 ? (int)len :
-			 codec_dictionary_new(&d->dictionary, bytes, (size_t)len,
+	code = len < 0 ? (int)len
+		       : codec_dictionary_new(&d->dictionary, bytes, (size_t)len,
 					      level ? level : CODEC_LEVEL_DEFAULT, e);
 	if (code < 0) {
 		free(d);

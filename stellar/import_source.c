@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of an import, see import_source.h. */
+#include "stellar/import_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "stellar/chunk.h"
+
+int import_source_open(struct import_source *s, int fd, const char *name, struct err *e)
+{
+	struct stat st;
+	off_t end;
+
+	*s = (struct import_source){ .fd = fd, .name = name };
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, -errno, "cannot read '%s'", name);
+	if (S_ISDIR(st.st_mode))
+		return err_set(e, -EISDIR, "'%s' is a folder; an image is a file or a block device",
+			       name);
+	s->is_stream = !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode);
+	if (s->is_stream)
+		return 0;
+	end = lseek(fd, 0, SEEK_END);
+	if (end < 0)
+		return err_errno(e, -errno, "cannot find the length of '%s'", name);
+	s->bytes = (uint64_t)end;
+	s->has_holes = S_ISREG(st.st_mode);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return 0;
+}
+
+bool import_source_is_at_end(const struct import_source *s)
+{
+	return s->is_stream ? s->is_at_end : s->at >= s->bytes;
+}
+
+/* Where the data at or after s->at begins: s->bytes when there is none. */
+static int find_data(struct import_source *s, uint64_t *begin, struct err *e)
+{
+	off_t data = s->has_holes ? lseek(s->fd, (off_t)s->at, SEEK_DATA) : (off_t)s->at;
+	off_t hole;
+
+	if (data < 0 && errno == EINVAL) { /* a file system without */
+		s->has_holes = false;
+		data = (off_t)s->at;
+	}
+	if (data < 0 && errno != ENXIO)
+		return err_errno(e, -errno, "cannot find the holes of '%s'", s->name);
+	if (data < 0 || (uint64_t)data >= s->bytes) {
+		*begin = s->extent_end = s->bytes;
+		return 0;
+	}
+	hole = s->has_holes ? lseek(s->fd, data, SEEK_HOLE) : (off_t)s->bytes;
+	if (hole < 0)
+		return err_errno(e, -errno, "cannot find the holes of '%s'", s->name);
+	*begin = max_u64(align_down((uint64_t)data, CHUNK_BLOCK_BYTES), s->at);
+	s->extent_end = min_u64(align_up((uint64_t)hole, CHUNK_BLOCK_BYTES), s->bytes);
+	return 0;
+}
+
+int64_t import_source_hole(struct import_source *s, struct err *e)
+{
+	uint64_t begin, bytes;
+	int r;
+
+	if (s->is_stream || s->at < s->extent_end || s->at >= s->bytes)
+		return 0;
+	r = find_data(s, &begin, e);
+	if (r < 0)
+		return r;
+	bytes = begin - s->at;
+	s->at = begin;
+	return (int64_t)bytes;
+}
+
+/* As much as there is of a stream, up to @cap. */
+static ssize_t read_stream(struct import_source *s, uint8_t *buf, size_t cap, struct err *e)
+{
+	size_t done = 0;
+
+	while (done < cap) {
+		const ssize_t n = read(s->fd, buf + done, cap - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, -errno, "cannot read '%s'", s->name);
+		if (n == 0) {
+			s->is_at_end = true;
+			break;
+		}
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t import_source_read(struct import_source *s, void *buf, size_t cap, bool *is_end_of_run,
+			   struct err *e)
+{
+	ssize_t n;
+
+	if (s->is_stream) {
+		n = read_stream(s, buf, cap, e);
+		*is_end_of_run = s->is_at_end;
+		s->at += n > 0 ? (uint64_t)n : 0;
+		return n;
+	}
+	cap = (size_t)min_u64(cap, s->extent_end - s->at);
+	n = file_pread_full(s->fd, buf, cap, (off_t)s->at);
+	if (n < 0)
+		return err_errno(e, (int)n, "cannot read '%s' at %llu", s->name,
+				 (unsigned long long)s->at);
+	if ((size_t)n < cap)
+		return err_set(e, -EIO, "'%s' became shorter while it was read", s->name);
+	s->at += (uint64_t)n;
+	*is_end_of_run = s->at == s->extent_end;
+	return n;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packs that are whole but not in the index: their writer died, or the host did, between the pack's
+ * sync and the index entries; or the index is new.
+ *
+ * Such a pack's table may be on the disk and its payloads not, so each chunk is read and verified;
+ * what is wrong is not entered. Packs without a table are left for gc.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "stellar/reader.h"
+#include "stellar/store_impl.h"
+
+enum { ROUNDS = 3 }; /* a dictionary may be in a pack that comes later */
+
+struct adoption {
+	struct store *store;
+	struct store_reader *reader; /* owned */
+	uint8_t *buf; /* owned: CHUNK_MAX_BYTES */
+	uint64_t missing; /* chunks that wait for something the store does not have yet */
+};
+
+/* Marks what is not as it should be by kind 0, which the index does not take. */
+static int verify(struct adoption *a, const struct pack *p, struct pack_table *t, struct err *e)
+{
+	for (uint32_t i = 0; i < t->count; i++) {
+		struct err why = { 0 };
+		const int r = store_reader_check(a->reader, p, &t->entries[i], a->buf, &why);
+
+		if (r == -EBADMSG || r == -ENOENT || r == -EIO) {
+			a->missing += r == -ENOENT;
+			t->entries[i].kind = 0;
+		} else if (r < 0) {
+			return err_set(e, r, "%s", why.msg);
+		}
+	}
+	return 0;
+}
+
+static int enter(struct adoption *a, const struct pack *p, const struct pack_table *t,
+		 struct err *e)
+{
+	struct index_writer *w;
+	uint32_t number;
+	int r = index_begin(&w, a->store->index, e);
+
+	if (r < 0)
+		return r;
+	r = index_add_pack(w, pack_get_id(p), pack_file_bytes(p), t->entries, t->count, false,
+			   &number, e);
+	if (r < 0) {
+		index_abort(w);
+		return r;
+	}
+	return index_commit(w, e);
+}
+
+/* Whether the index has the pack now. */
+static int is_known(struct adoption *a, const struct pack_id *id, struct err *e)
+{
+	struct index_pack known;
+
+	return index_find_pack_id(store_reader_index(a->reader), id, &known, e);
+}
+
+static int adopt(struct adoption *a, const struct pack_id *id, bool is_last, struct err *e)
+{
+	struct pack *p = NULL;
+	struct pack_table t = { 0 };
+	struct err why = { 0 };
+	int r = is_known(a, id, e);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (pack_open(&p, &a->store->place, id, &why) < 0)
+		return why.code == -ENOMEM ? err_set(e, -ENOMEM, "%s", why.msg) : 0;
+	/* Its writer enters it before it lets go of the lock. */
+	if (!pack_is_being_written(p)) {
+		r = store_reader_renew(a->reader, e);
+		if (r == 0)
+			r = is_known(a, id, e);
+		if (r == 0 && pack_read_table(p, &a->store->scheme, &t, &why) == 0) {
+			const uint64_t before = a->missing;
+
+			r = verify(a, p, &t, e);
+			if (r == 0 && (is_last || a->missing == before))
+				r = enter(a, p, &t, e);
+		}
+	}
+	pack_table_release(&t);
+	pack_close(p);
+	return r < 0 ? r : 0;
+}
+
+/* One time through the folder. */
+static int round_trip(struct adoption *a, bool is_last, struct err *e)
+{
+	const int copy = openat(a->store->packs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	struct pack_id id;
+	int r = 0;
+
+	if (!dir) {
+		r = err_errno(e, -errno, "cannot read the folder '%s/packs'", a->store->path);
+		if (copy >= 0)
+			close(copy);
+		return r;
+	}
+	a->missing = 0;
+	while (r == 0 && (entry = readdir(dir))) {
+		if (pack_id_from_name(&id, entry->d_name) == 0)
+			r = adopt(a, &id, is_last, e);
+	}
+	closedir(dir);
+	return r;
+}
+
+int store_adopt_packs(struct store *s, struct err *e)
+{
+	struct adoption a = { .store = s };
+	int r = store_reader_new(&a.reader, s, e);
+
+	if (r == 0) {
+		a.buf = malloc(CHUNK_MAX_BYTES);
+		if (!a.buf)
+			r = err_set(e, -ENOMEM, "out of memory");
+	}
+	for (unsigned i = 0; i < ROUNDS && r == 0; i++) {
+		r = round_trip(&a, i == ROUNDS - 1, e);
+		if (a.missing == 0)
+			break;
+	}
+	store_reader_free(a.reader);
+	free(a.buf);
+	return r;
+}
