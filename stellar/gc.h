@@ -23,6 +23,7 @@ struct gc_result {
 	uint64_t dead_chunks, dead_bytes; /* found; of packs that stayed too */
 	uint64_t packs_removed, packs_repacked, packs_kept, packs_pinned;
 	uint64_t moved_bytes;
+	uint64_t written_bytes; /* new files */
 	uint64_t freed_bytes; /* files removed less files written */
 	uint64_t leftovers; /* files of writers that died, removed */
 };

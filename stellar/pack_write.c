@@ -49,10 +49,31 @@ static int write_header(struct pack_writer *w, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot write a pack") : 0;
 }
 
+/* A new file, locked. -EAGAIN: gc saw it before it was locked, and took it for a dead writer's. */
+static int make_file(struct pack_writer *w, struct err *e)
+{
+	char name[PACK_NAME_BYTES];
+	int r = random_fill(w->id.bytes, sizeof(w->id.bytes), e);
+
+	if (r < 0)
+		return r;
+	pack_name(&w->id, name);
+	w->fd = openat(w->place->packs_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		       0666);
+	if (w->fd < 0)
+		return err_errno(e, -errno, "cannot make the pack 'packs/%s'", name);
+	r = file_lock(w->fd, LOCK_EX | LOCK_NB);
+	if (r == 0 && file_is_named(w->fd, w->place->packs_fd, name))
+		return 0;
+	if (r < 0 && r != -EWOULDBLOCK)
+		return err_errno(e, r, "cannot lock the pack 'packs/%s'", name);
+	cleanup_fd(&w->fd);
+	return -EAGAIN;
+}
+
 int pack_writer_new(struct pack_writer **out, const struct pack_place *place, struct err *e)
 {
 	struct pack_writer *w = calloc(1, sizeof(*w));
-	char name[PACK_NAME_BYTES];
 	int r;
 
 	if (!w)
@@ -61,29 +82,19 @@ int pack_writer_new(struct pack_writer **out, const struct pack_place *place, st
 	w->end = w->behind = STORE_ALIGN;
 	pthread_mutex_init(&w->lock, NULL);
 	w->fd = -1;
-	r = random_fill(w->id.bytes, sizeof(w->id.bytes), e);
-	if (r < 0)
-		goto fail;
-	pack_name(&w->id, name);
-	w->fd = openat(place->packs_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		       0666);
-	if (w->fd < 0) {
-		r = err_errno(e, -errno, "cannot make the pack 'packs/%s'", name);
-		goto fail;
-	}
-	if (flock(w->fd, LOCK_EX | LOCK_NB) < 0)
-		r = err_errno(e, -errno, "cannot lock the pack 'packs/%s'", name);
+	do {
+		r = make_file(w, e);
+	} while (r == -EAGAIN);
 	if (r == 0)
 		r = write_header(w, e);
 	if (r == 0 && fsync(place->packs_fd) < 0)
 		r = err_errno(e, -errno, "cannot sync the folder 'packs'");
-	if (r < 0)
-		goto fail;
+	if (r < 0) {
+		pack_writer_free(w);
+		return r;
+	}
 	*out = w;
 	return 0;
-fail:
-	pack_writer_free(w);
-	return r;
 }
 
 const struct pack_id *pack_writer_id(const struct pack_writer *w)
