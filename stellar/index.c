@@ -182,7 +182,7 @@ void index_close(struct index *x)
 {
 	if (!x)
 		return;
-	if (x->is_dirty)
+	if (x->is_dirty && !x->is_doubtful)
 		index_digest_leave(x);
 	mdb_env_close(x->env);
 	cleanup_fd(&x->folder_fd);
@@ -193,6 +193,8 @@ int index_sync(struct index *x, struct err *e)
 {
 	const int r = mdb_env_sync(x->env, 1);
 
+	if (r != 0)
+		x->is_doubtful = true;
 	return r == 0 ? 0 : index_error(r, e, "sync");
 }
 

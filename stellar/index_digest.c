@@ -139,7 +139,7 @@ void index_digest_leave(struct index *x)
 	MDB_txn *txn;
 	auto_fd int fd = -1;
 
-	if (mdb_env_sync(x->env, 1) != 0 || mdb_txn_begin(x->env, NULL, 0, &txn) != 0)
+	if (index_sync(x, NULL) < 0 || mdb_txn_begin(x->env, NULL, 0, &txn) != 0)
 		return;
 	memcpy(d.magic, DIGEST_MAGIC, sizeof(d.magic));
 	d.transaction = le64_put(last_transaction(x));

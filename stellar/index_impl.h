@@ -14,6 +14,7 @@ struct index {
 	int folder_fd; /* owned: index/ */
 	uint8_t uuid[STORE_UUID_BYTES];
 	bool is_dirty; /* written since it was opened; set by writers, one at a time */
+	bool is_doubtful; /* a write or sync failed: the kernel may have dropped pages */
 };
 
 struct index_reader {

@@ -35,6 +35,8 @@ int index_commit(struct index_writer *w, struct err *e)
 {
 	const int r = mdb_txn_commit(w->txn);
 
+	if (r != 0)
+		w->index->is_doubtful = true;
 	free(w);
 	return r == 0 ? 0 : index_error(r, e, "write");
 }
