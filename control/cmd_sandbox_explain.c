@@ -10,10 +10,10 @@
 
 #include "base/log.h"
 #include "base/quote.h"
+#include "base/suggest.h"
 #include "control/exit_status.h"
 #include "control/options.h"
 #include "control/sandbox_text.h"
-#include "control/suggest.h"
 
 enum { COLUMNS = 79 };
 

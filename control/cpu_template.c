@@ -16,8 +16,8 @@
 #include "base/cpuid_bits.h"
 #include "base/file.h"
 #include "base/quote.h"
+#include "base/suggest.h"
 #include "control/open.h"
-#include "control/suggest.h"
 
 enum {
 	CPUID_FLAGS_MAX = 7, /* the three KVM_CPUID_FLAG_ bits there are */

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/parse.h"
 #include "base/quote.h"
-#include "control/suggest.h"
+#include "base/suggest.h"
 #include "control/values.h"
 
 enum { WORD_BYTES = 128, REFILL_DEFAULT_MS = 1000 };

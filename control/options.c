@@ -8,8 +8,8 @@
 
 #include "base/bytes.h"
 #include "base/quote.h"
+#include "base/suggest.h"
 #include "control/json/config_file.h"
-#include "control/suggest.h"
 #include "control/verb.h"
 
 /* One option as it stands on the command line. */

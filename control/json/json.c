@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/quote.h"
+#include "base/suggest.h"
 #include "control/json/json_place.h"
-#include "control/suggest.h"
 
 enum { NAME_BYTES = 64 };
 

@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/quote.h"
-#include "control/suggest.h"
+#include "base/suggest.h"
 
 static void test_quote(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The nearest known word: see suggest.h. */
-#include "control/suggest.h"
+#include "base/suggest.h"
 
 #include <string.h>
 
