@@ -1,66 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parser that walks the tables of verbs and options: see options.h. */
+/* The parser of the whole command line: see options.h. */
 #include "control/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/quote.h"
-#include "base/suggest.h"
 #include "control/json/config_file.h"
 #include "control/verb.h"
 
-/* One option as it stands on the command line. */
-struct word {
-	const char *text;
-	size_t name_len; /* up to a '=' */
-	const char *value; /* behind the '='; NULL without one */
-};
-
-/* Which options have been given: one flag for each row of the verb's tables. */
-struct seen {
-	bool rows[OPTIONS_MAX];
-};
-
-static struct word cut_word(const char *text)
-{
-	size_t len = strcspn(text, "=");
-
-	return (struct word){ text, len, text[len] == '=' ? text + len + 1 : NULL };
-}
-
-/* NULL when the verb has no such option; *@at is its number. */
-static const struct option_spec *find_spec(const struct verb *verb, const struct word *w,
-					   size_t *at)
-{
-	const struct option_spec *spec;
-
-	for (*at = 0; (spec = verb_option(verb, *at)) != NULL; (*at)++) {
-		if (strlen(spec->name) == w->name_len &&
-		    memcmp(spec->name, w->text, w->name_len) == 0)
-			return spec;
-	}
-	return NULL;
-}
-
-static int refuse_unknown(const struct verb *verb, const struct word *w, struct err *e)
-{
-	/* Dashes tell nothing about what was meant. */
-	size_t dashes = strspn(w->text, "-");
-	const struct option_spec *spec;
-	const char *nearest = NULL;
-
-	if (dashes > w->name_len)
-		dashes = w->name_len;
-	for (size_t i = 0; (spec = verb_option(verb, i)) != NULL; i++)
-		nearest = suggest_nearer(w->text + dashes, w->name_len - dashes, nearest,
-					 spec->name + 2);
-	return err_set(e, -EINVAL, "unknown option %s; the nearest is --%s, --help lists all",
-		       quote_part(w->text, w->name_len).text, nearest);
-}
-
+/* Everything is an option of run, whose usage has better words. */
 static int refuse_argument(const struct verb *verb, const char *text, struct err *e)
 {
 	if (!verb->operands)
@@ -68,56 +18,7 @@ static int refuse_argument(const struct verb *verb, const char *text, struct err
 			       "unexpected argument %s; everything is given by options, for "
 			       "example --kernel PATH",
 			       quote(text).text);
-	return err_set(e, -EINVAL, "unexpected argument %s; it is: volt-vmm %s [option...] %s",
-		       quote(text).text, verb->name, verb->operands);
-}
-
-/* The value of an option that takes one: its own, or the @next word (NULL at the end). */
-static int find_value(const struct verb *verb, const struct option_spec *spec, struct word *w,
-		      const char *next, struct err *e)
-{
-	struct word other;
-	size_t at;
-
-	if (w->value)
-		return 0;
-	if (!next)
-		return err_set(e, -EINVAL, "%s needs a value: %s %s", spec->name, spec->name,
-			       spec->arg);
-	other = cut_word(next);
-	if (find_spec(verb, &other, &at))
-		return err_set(e, -EINVAL,
-			       "%s needs a value, but %s follows; write %s=... if it is one",
-			       spec->name, quote(next).text, spec->name);
-	w->value = next;
-	return 0;
-}
-
-/* Takes the option @text, whose value may be @next. Returns how many words it used, or -errno. */
-static int parse_option(const char *text, const char *next, struct options *o, struct seen *seen,
-			struct err *e)
-{
-	struct word w = cut_word(text);
-	size_t at;
-	const struct option_spec *spec = find_spec(o->verb, &w, &at);
-	bool is_joined = w.value != NULL;
-	int r = 0;
-
-	if (!spec)
-		return refuse_unknown(o->verb, &w, e);
-	if (seen->rows[at] && !spec->is_repeatable)
-		return err_set(e, -EINVAL, "%s is given more than once; give it once", spec->name);
-	seen->rows[at] = true;
-	if (spec->kind != OPTION_FLAG)
-		r = find_value(o->verb, spec, &w, next, e);
-	else if (is_joined)
-		r = err_set(e, -EINVAL, "%s takes no value, but %s is given", spec->name,
-			    quote(w.value).text);
-	if (r == 0)
-		r = spec->set(o, spec, w.value, e);
-	if (r < 0)
-		return r;
-	return spec->kind == OPTION_FLAG || is_joined ? 1 : 2;
+	return verb_refuse_operand(&volt_verbs, verb, text, e);
 }
 
 /* Operands stay where they are, so they stand side by side. */
@@ -131,16 +32,10 @@ static int take_operand(char *const *word, struct options *o, struct err *e)
 	return 0;
 }
 
-/* A lone '-' is no option but, by custom, standard input. */
-static bool is_option(const char *word)
-{
-	return word[0] == '-' && word[1] != '\0';
-}
-
 /* Takes the words behind the verb. */
 static int parse_words(int argc, char *const argv[], int first, struct options *o, struct err *e)
 {
-	struct seen seen = { 0 };
+	struct option_seen seen = { 0 };
 	int i = first;
 
 	if (argc == first + 1 && strcmp(argv[first], "-h") == 0) {
@@ -150,8 +45,9 @@ static int parse_words(int argc, char *const argv[], int first, struct options *
 	while (i < argc && strcmp(argv[i], "--") != 0) {
 		int r = 1;
 
-		if (is_option(argv[i]))
-			r = parse_option(argv[i], i + 1 < argc ? argv[i + 1] : NULL, o, &seen, e);
+		if (option_is(argv[i]))
+			r = option_parse(o->verb->groups, argv[i],
+					 i + 1 < argc ? argv[i + 1] : NULL, o, &seen, e);
 		else if (take_operand(&argv[i], o, e) < 0)
 			r = -EINVAL;
 		if (r < 0)
@@ -170,86 +66,31 @@ static int parse_words(int argc, char *const argv[], int first, struct options *
 
 static int check_whole(const struct options *o, struct err *e)
 {
+	int r;
+
 	if (o->action != OPTIONS_RUN || !o->verb)
 		return 0;
-	if (o->nr_operands < o->verb->min_operands)
-		return err_set(e, -EINVAL, "%s needs %s; it is: volt-vmm %s [option...] %s",
-			       o->verb->name, o->verb->operands, o->verb->name, o->verb->operands);
-	return o->verb->check ? o->verb->check(o, e) : 0;
-}
-
-/* "dump, baseline or check" */
-static void list_second_words(const char *topic, char *text, size_t size)
-{
-	size_t nr, used = 0, left = 0;
-	const struct verb *table = verb_table(&nr);
-
-	for (size_t i = 0; i < nr; i++)
-		left += verb_has_topic(&table[i], topic);
-	for (size_t i = 0; i < nr && used < size; i++) {
-		if (!verb_has_topic(&table[i], topic))
-			continue;
-		left--;
-		used += (size_t)snprintf(text + used, size - used, "%s%s",
-					 strchr(table[i].name, ' ') + 1,
-					 left > 1    ? ", "
-					 : left == 1 ? " or "
-						     : "");
-	}
-}
-
-/* @topic is the first word of verbs that have two; @word (NULL: none) should be the second. */
-static int refuse_second_word(const char *topic, const char *word, struct err *e)
-{
-	const char *nearest = NULL;
-	char list[128] = "";
-	size_t nr;
-	const struct verb *table = verb_table(&nr);
-
-	list_second_words(topic, list, sizeof(list));
-	if (!word)
-		return err_set(e, -EINVAL, "%s needs a verb: %s", topic, list);
-	for (size_t i = 0; i < nr; i++) {
-		if (verb_has_topic(&table[i], topic))
-			nearest = suggest_nearer(word, strlen(word), nearest,
-						 strchr(table[i].name, ' ') + 1);
-	}
-	return err_set(e, -EINVAL,
-		       "%s has no verb %s; the nearest is %s, 'volt-vmm %s --help' "
-		       "lists all",
-		       topic, quote(word).text, nearest, topic);
-}
-
-static int refuse_verb(const char *word, struct err *e)
-{
-	const char *nearest = NULL;
-	size_t nr;
-	const struct verb *table = verb_table(&nr);
-
-	for (size_t i = 0; i < nr; i++)
-		nearest = suggest_nearer(word, strlen(word), nearest, table[i].name);
-	return err_set(e, -EINVAL, "there is no verb %s; the nearest is %s, --help lists all",
-		       quote(word).text, nearest);
+	r = verb_check_operands(&volt_verbs, o->verb, o->nr_operands, e);
+	return r == 0 && o->verb->check ? o->verb->check(o, e) : r;
 }
 
 /* Finds the verb; *@first is where the words behind it are. */
 static int parse_verb(int argc, char *const argv[], struct options *o, int *first, struct err *e)
 {
-	size_t nr;
 	int used;
 
 	*first = 1;
-	o->verb = verb_table(&nr);
+	o->verb = &volt_verbs.rows[0];
 	if (argc < 2 || o->is_firecracker || argv[1][0] == '-')
 		return 0;
-	o->verb = verb_find(argv + 1, argc - 1, &used);
+	o->verb = verb_find(&volt_verbs, argv + 1, argc - 1, &used);
 	*first += used;
 	if (o->verb)
 		return 0;
 	if (used == 0)
-		return refuse_verb(argv[1], e);
+		return verb_refuse(&volt_verbs, argv[1], e);
 	if (argc != 3 || (strcmp(argv[2], "--help") != 0 && strcmp(argv[2], "-h") != 0))
-		return refuse_second_word(argv[1], argc > 2 ? argv[2] : NULL, e);
+		return verb_refuse_second(&volt_verbs, argv[1], argc > 2 ? argv[2] : NULL, e);
 	o->action = OPTIONS_HELP;
 	o->topic = argv[1];
 	return 0;

@@ -2,15 +2,12 @@
 /*
  * The command line: `volt-vmm [VERB] [option...] [operand...]`.
  *
- * Const tables say what verbs (verb.h) and options there are. Parsing, --help, the manual page and
- * the shell completion (tools/gen-docs.c) all come from them, so that they cannot disagree: an
- * option is added by adding a row (option_vm.c and its like) and, if none of
+ * Const tables say what verbs (verb.h) and options (base/option.h) there are. Parsing, --help, the
+ * manual page and the shell completion (tools/gen-docs.c) all come from them, so that they cannot
+ * disagree: an option is added by adding a row (option_vm.c and its like) and, if none of
  * option_set.h fits, its setter. Values are checked as they are read; files are not opened here
- * (see control/config.h), but for --config-file.
- *
- * Options are written `--name value` or `--name=value`. A value that looks like another option is
- * taken for a forgotten value; `--name=--value` says that it is meant. What the command line says
- * counts more than what a configuration file says, wherever --config-file stands.
+ * (see control/config.h), but for --config-file. What the command line says counts more than what a
+ * configuration file says, wherever --config-file stands.
  *
  * Called by the name firecracker (or one that starts so), the program knows no verbs, and its
  * defaults, exit statuses and --version are Firecracker's.
@@ -24,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/option.h"
 #include "control/confine.h"
 #include "control/instance.h"
 #include "control/settings.h"
@@ -70,47 +68,6 @@ struct options {
 	uint64_t timeout_s;
 };
 
-/* What the shell can complete. */
-enum option_kind {
-	OPTION_FLAG, /* takes no value */
-	OPTION_TEXT, /* anything: nothing to complete */
-	OPTION_PATH, /* the path of a file, or starts with one */
-	OPTION_CHOICE, /* one of a few words */
-};
-
-/* Who is to see a row in --help, which has to fit a screen; the manual has them all. */
-enum option_rank {
-	OPTION_COMMON,
-	OPTION_ADVANCED, /* --help only names it */
-	OPTION_COMPATIBLE, /* for programs that were written for Firecracker: not in --help */
-};
-
-struct option_spec;
-
-/* Checks and stores a value (NULL for a flag); messages start with the spec's name. */
-typedef int option_setter(struct options *o, const struct option_spec *spec, const char *value,
-			  struct err *e);
-
-struct option_spec {
-	const char *name; /* with its dashes */
-	const char *arg; /* placeholder of the value; NULL for a flag */
-	const char *help; /* for --help: what is left of 80 columns behind the name, no full stop */
-	const char *details; /* for the manual: plain sentences */
-	enum option_kind kind;
-	enum option_rank rank;
-	const char *const *choices; /* for OPTION_CHOICE: NULL at the end */
-	bool is_repeatable;
-	size_t offset; /* in struct options, for the setters that want one */
-	option_setter *set;
-};
-
-/* Rows with a heading of the manual. */
-struct option_group {
-	const char *title; /* NULL: none */
-	const struct option_spec *rows;
-	size_t nr;
-};
-
 /* What a virtual machine is made of, and what this program does around it. */
 extern const struct option_group option_group_vm, option_group_program, option_group_sandbox;
 extern const struct option_group option_group_firecracker;
@@ -120,7 +77,6 @@ extern const struct option_group option_group_client, option_group_shutdown, opt
 extern const struct option_group option_group_config_show, option_group_help, option_group_version;
 
 enum {
-	OPTIONS_MAX = 96, /* of one verb */
 	OPTIONS_TIMEOUT_S = 60, /* of shutdown, without --timeout */
 	OPTIONS_BODY_BYTES = 51200, /* without --http-api-max-payload-size; Firecracker's */
 };

@@ -3,10 +3,10 @@
 #include "control/verb.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "control/cmd.h"
+#include "control/options.h"
 
 static const struct option_group *const run_groups[] = {
 	&option_group_vm,
@@ -220,42 +220,4 @@ static const struct verb table[] = {
 	},
 };
 
-const struct verb *verb_table(size_t *nr)
-{
-	*nr = ARRAY_LEN(table);
-	return table;
-}
-
-bool verb_has_topic(const struct verb *verb, const char *word)
-{
-	const size_t len = strcspn(verb->name, " ");
-
-	return strlen(word) == len && memcmp(verb->name, word, len) == 0;
-}
-
-const struct verb *verb_find(char *const *words, int nr, int *used)
-{
-	*used = 0;
-	for (size_t i = 0; nr > 0 && i < ARRAY_LEN(table); i++) {
-		const char *second = strchr(table[i].name, ' ');
-
-		if (!verb_has_topic(&table[i], words[0]))
-			continue;
-		*used = 1;
-		if (second && (nr < 2 || strcmp(second + 1, words[1]) != 0))
-			continue;
-		*used = second ? 2 : 1;
-		return &table[i];
-	}
-	return NULL;
-}
-
-const struct option_spec *verb_option(const struct verb *verb, size_t i)
-{
-	for (size_t g = 0; verb->groups[g]; g++) {
-		if (i < verb->groups[g]->nr)
-			return &verb->groups[g]->rows[i];
-		i -= verb->groups[g]->nr;
-	}
-	return NULL;
-}
+const struct verb_list volt_verbs = { "volt-vmm", table, ARRAY_LEN(table) };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text of manual pages: see mdoc.h. */
+/* Parts of manual pages: see mdoc.h. */
 #include "tools/mdoc.h"
 
 #include <stdbool.h>
@@ -37,4 +37,65 @@ void mdoc_put_text(const char *text)
 	}
 	if (column > 0)
 		putchar('\n');
+}
+
+/* The name behind its first dash, as .Fl wants it. */
+static const char *flag_name(const struct option_spec *spec)
+{
+	return spec->name + 1;
+}
+
+void mdoc_put_option(const struct option_spec *spec)
+{
+	printf(".Op Fl %s%s%s%s\n", flag_name(spec), spec->arg ? " Ar " : "",
+	       spec->arg ? spec->arg : "", spec->is_repeatable ? " ..." : "");
+}
+
+void mdoc_put_rows(const struct option_group *group)
+{
+	for (size_t i = 0; i < group->nr; i++) {
+		const struct option_spec *spec = &group->rows[i];
+
+		printf(".It Fl %s%s%s\n", flag_name(spec), spec->arg ? " Ar " : "",
+		       spec->arg ? spec->arg : "");
+		mdoc_put_text(spec->details);
+	}
+}
+
+static bool is_help(const struct option_group *group)
+{
+	return group->nr == 1 && strcmp(group->rows[0].name, "--help") == 0;
+}
+
+void mdoc_put_verb(const struct verb *verb, const char *others)
+{
+	bool has_others = false;
+
+	printf(".It Cm %s", verb->name);
+	for (size_t g = 0; verb->groups[g]; g++) {
+		const struct option_group *group = verb->groups[g];
+
+		has_others |= group->title != NULL;
+		for (size_t i = 0; !group->title && i < group->nr; i++)
+			printf(" Oo Fl %s%s%s Oc", flag_name(&group->rows[i]),
+			       group->rows[i].arg ? " Ar " : "",
+			       group->rows[i].arg ? group->rows[i].arg : "");
+	}
+	printf("%s%s\n", verb->operands ? " Ar " : "", verb->operands ? verb->operands : "");
+	mdoc_put_text(verb->details);
+	if (has_others && others)
+		mdoc_put_text(others);
+	for (size_t g = 0; verb->groups[g]; g++) {
+		if (verb->groups[g]->title || is_help(verb->groups[g]))
+			continue;
+		printf(".Bl -tag -width Ds\n");
+		mdoc_put_rows(verb->groups[g]);
+		printf(".El\n");
+	}
+}
+
+void mdoc_put_status(const char *status, const char *meaning)
+{
+	printf(".It %s\n", status);
+	mdoc_put_text(meaning);
 }
