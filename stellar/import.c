@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Imports an image: bytes -> pieces (runs of zeros, chunks) -> chunks put by all threads -> manifest
- * -> name. One thread reads and cuts; it also builds the manifest, in the image's order.
+ * -> name. One thread goes through the image, and builds the manifest in its order. Where the content
+ * says where to cut, and of a stream, it reads and cuts too; a file in fixed chunks is read and cut
+ * by all threads, each piece while it is in the processor's cache.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,22 +17,33 @@
 #include "stellar/txn.h"
 
 enum {
-	SEGMENT_BYTES = 4 << 20, /* read and put at once */
-	SEGMENT_CAP = 2 * SEGMENT_BYTES, /* with what the segment before left */
+	SEGMENT_MIN_BYTES = 1 << 20, /* read and put at once: as much, or a chunk */
+	SEGMENT_MAX_BYTES = 4 << 20,
+	SEGMENT_CAP = 2 * SEGMENT_MAX_BYTES, /* with what the segment before left */
+	STRETCHES_MAX = 256,
 	BUDGET_MIN_BYTES = 64 << 10, /* less is not worth a read in the same segment */
 	PIECES_MAX = 16384,
 	PIECES_ROOM = 12288, /* what SEGMENT_CAP can become: chunks of 1 KiB, and runs of zeros */
 };
-static_assert(SEGMENT_CAP - SEGMENT_BYTES >= CHUNK_FIXED_MAX_BYTES, "a rest is less than a chunk");
-static_assert(SEGMENT_CAP - SEGMENT_BYTES >= 4 * CHUNK_AVERAGE_MAX_BYTES, "likewise");
+static_assert((int)SEGMENT_MAX_BYTES >= (int)CHUNK_FIXED_MAX_BYTES, "a rest is less than a chunk");
+static_assert((int)SEGMENT_MAX_BYTES >= 4 * (int)CHUNK_AVERAGE_MAX_BYTES, "likewise");
 
 struct piece {
 	uint64_t bytes;
 	bool is_zero; /* otherwise it is the next of the items */
 };
 
+/* A hole, and data after it that a worker reads. */
+struct stretch {
+	uint64_t hole_bytes;
+	uint64_t offset; /* in the file */
+	size_t len; /* a multiple of the chunks' length, or up to a hole or the end */
+};
+
 /* A slot of the pipeline. */
 struct segment {
+	struct stretch stretches[STRETCHES_MAX];
+	size_t stretch_count; /* what is to be read; 0: buf has it, cut already */
 	uint8_t *buf; /* owned: SEGMENT_CAP; allocated when first used */
 	struct piece *pieces; /* owned: PIECES_MAX */
 	struct txn_item *items; /* owned: PIECES_MAX */
@@ -45,10 +58,18 @@ struct import {
 	struct chunk_params chunking;
 	struct import_source source;
 	struct import_result *result;
+	size_t segment_bytes;
+	bool is_planned; /* workers read and cut */
 	/* A run of data that was not cut to its end, for the next segment: */
-	uint8_t *rest; /* owned: SEGMENT_CAP - SEGMENT_BYTES */
+	uint8_t *rest; /* owned: SEGMENT_MAX_BYTES */
 	size_t rest_len;
-	uint64_t at; /* place in the image of what is cut next */
+	uint64_t at; /* place in the image of what is cut next; when not planned */
+};
+
+/* A thread of the pipeline. */
+struct import_worker {
+	struct import *import; /* borrowed */
+	struct txn_worker *txn; /* owned */
 };
 
 /* --- cutting ------------------------------------------------------------------------------- */
@@ -66,29 +87,26 @@ static void add_chunk(struct segment *g, const uint8_t *bytes, size_t len)
 }
 
 /* How much of a run that goes on must be known before its first chunk is. */
-static size_t needed(const struct import *im)
+static size_t needed(const struct chunk_params *p, uint64_t at)
 {
-	const struct chunk_params *p = &im->chunking;
-
-	if (p->method == CHUNK_FIXED)
-		return p->max_bytes - im->at % p->max_bytes;
-	return p->max_bytes;
+	return p->method == CHUNK_FIXED ? p->max_bytes - at % p->max_bytes : p->max_bytes;
 }
 
-/* The run of data at @data, which begins at a block unless it is a rest. */
-static size_t run_of(const struct import *im, const uint8_t *data, size_t len)
+/* The run of data at @data, @at in the image; it begins at a block unless it is a rest. */
+static size_t run_of(uint64_t at, const uint8_t *data, size_t len)
 {
-	const size_t inside = (size_t)min_u64(align_up(im->at, CHUNK_BLOCK_BYTES) - im->at, len);
+	const size_t inside = (size_t)min_u64(align_up(at, CHUNK_BLOCK_BYTES) - at, len);
 
 	return inside + chunk_data_run(data + inside, len - inside);
 }
 
 /*
- * Cuts the @len bytes at @data, after which the run ends when @is_end; @is_rest: they begin inside a
- * run. Returns how many were cut; the others are too few for a chunk of a run that goes on.
+ * Cuts the @len bytes at @data, @at in the image, after which the run ends when @is_end; @is_rest:
+ * they begin inside a run. Returns how many were cut; the others are too few for a chunk of a run
+ * that goes on.
  */
-static size_t cut(struct import *im, struct segment *g, const uint8_t *data, size_t len,
-		  bool is_end, bool is_rest)
+static size_t cut(const struct chunk_params *p, struct segment *g, uint64_t at, const uint8_t *data,
+		  size_t len, bool is_end, bool is_rest)
 {
 	size_t done = 0;
 
@@ -98,22 +116,20 @@ static size_t cut(struct import *im, struct segment *g, const uint8_t *data, siz
 		if (run > 0) {
 			add_zero(g, run);
 			done += run;
-			im->at += run;
 			continue;
 		}
-		run = run_of(im, data + done, len - done);
+		run = run_of(at + done, data + done, len - done);
 		is_rest = false;
 		while (run > 0) {
 			const bool goes_on = done + run == len && !is_end;
 			size_t n;
 
-			if (goes_on && run < needed(im))
+			if (goes_on && run < needed(p, at + done))
 				return done;
-			n = chunk_next(&im->chunking, im->at, data + done, run);
+			n = chunk_next(p, at + done, data + done, run);
 			add_chunk(g, data + done, n);
 			done += n;
 			run -= n;
-			im->at += n;
 		}
 	}
 	return done;
@@ -140,22 +156,22 @@ static void release_segment(void *slot)
 	free(g->items);
 }
 
-/* Reads and cuts up to SEGMENT_BYTES more. 1: there is something in it; 0: the end; -errno. */
+/* Reads and cuts up to a segment more. 1: there is something in it; 0: the end; -errno. */
 static int fill(struct import *im, struct segment *g, struct err *e)
 {
-	size_t len = im->rest_len, budget = SEGMENT_BYTES;
+	size_t len = im->rest_len, budget = im->segment_bytes;
 	bool is_rest = len > 0;
 	int r = allocate(g, e);
 
 	if (r < 0)
 		return r;
-	g->piece_count = g->item_count = 0;
+	g->piece_count = g->item_count = g->stretch_count = 0;
 	memcpy(g->buf, im->rest, len);
 	im->rest_len = 0;
 	while (budget >= BUDGET_MIN_BYTES && g->piece_count + PIECES_ROOM < PIECES_MAX) {
 		const int64_t hole = import_source_hole(&im->source, e);
-		uint8_t *data = g->buf + len - (is_rest ? len : 0);
 		size_t known = is_rest ? len : 0, done;
+		uint8_t *data = g->buf + len - known;
 		bool is_end = true;
 		ssize_t n;
 
@@ -172,8 +188,9 @@ static int fill(struct import *im, struct segment *g, struct err *e)
 		len += (size_t)n;
 		budget -= (size_t)n;
 		known += (size_t)n;
-		done = cut(im, g, data, known, is_end, is_rest);
+		done = cut(&im->chunking, g, im->at, data, known, is_end, is_rest);
 		is_rest = false;
+		im->at += done;
 		if (done < known) {
 			im->rest_len = known - done;
 			memcpy(im->rest, data + done, im->rest_len);
@@ -183,28 +200,83 @@ static int fill(struct import *im, struct segment *g, struct err *e)
 	return g->piece_count > 0 || im->rest_len > 0;
 }
 
+/* Says what a worker reads and cuts: whole chunks, or all up to a hole. As above. */
+static int plan(struct import *im, struct segment *g, struct err *e)
+{
+	const size_t chunk = im->chunking.max_bytes;
+	size_t budget = im->segment_bytes;
+
+	g->piece_count = g->item_count = g->stretch_count = 0;
+	while (budget > 0 && g->stretch_count < STRETCHES_MAX) {
+		const int64_t hole = import_source_hole(&im->source, e);
+		struct stretch *stretch = &g->stretches[g->stretch_count];
+
+		if (hole < 0)
+			return (int)hole;
+		*stretch = (struct stretch){ (uint64_t)hole, im->source.at, 0 };
+		stretch->len = import_source_take(&im->source, budget, chunk);
+		if (hole == 0 && stretch->len == 0)
+			break;
+		g->stretch_count++;
+		budget -= stretch->len;
+		if (stretch->len == 0)
+			break;
+	}
+	im->at = im->source.at;
+	return g->stretch_count > 0;
+}
+
+static int read_planned(const struct import *im, struct segment *g, struct err *e)
+{
+	uint8_t *at = g->buf;
+
+	for (size_t i = 0; i < g->stretch_count; i++) {
+		const struct stretch *stretch = &g->stretches[i];
+		int r;
+
+		if (stretch->hole_bytes > 0)
+			add_zero(g, stretch->hole_bytes);
+		r = import_source_read_at(&im->source, at, stretch->len, stretch->offset, e);
+		if (r < 0)
+			return r;
+		cut(&im->chunking, g, stretch->offset, at, stretch->len, true, false);
+		at += stretch->len;
+	}
+	return 0;
+}
+
 /* --- putting ------------------------------------------------------------------------------- */
 
 static int begin_worker(void *opaque, void **state, struct err *e)
 {
-	struct import *im = opaque;
-	struct txn_worker *w = NULL;
-	const int r = txn_worker_new(&w, im->txn, e);
+	struct import_worker *w = calloc(1, sizeof(*w));
 
 	*state = w;
-	return r;
+	if (!w)
+		return err_set(e, -ENOMEM, "out of memory");
+	w->import = opaque;
+	return txn_worker_new(&w->txn, w->import->txn, e);
 }
 
 static void end_worker(void *state)
 {
-	txn_worker_free(state);
+	struct import_worker *w = state;
+
+	txn_worker_free(w->txn);
+	free(w);
 }
 
 static int put_segment(void *state, void *slot, struct err *e)
 {
+	struct import_worker *w = state;
 	struct segment *g = slot;
+	int r = allocate(g, e);
 
-	return g->item_count ? txn_put(state, g->items, g->item_count, e) : 0;
+	if (r == 0 && g->stretch_count > 0)
+		r = read_planned(w->import, g, e);
+	if (r < 0 || g->item_count == 0)
+		return r;
+	return txn_put(w->txn, g->items, g->item_count, e);
 }
 
 static int put_node(void *opaque, enum chunk_kind kind, const void *bytes, size_t len,
@@ -266,7 +338,7 @@ static int run(struct import *im, const struct work_control *work, struct err *e
 			break;
 		}
 		g = pipeline_slot(p, e);
-		r = g ? fill(im, g, e) : -EIO;
+		r = !g ? -EIO : im->is_planned ? plan(im, g, e) : fill(im, g, e);
 		if (r <= 0)
 			break;
 		pipeline_submit(p);
@@ -286,7 +358,9 @@ static int begin(struct import *im, const struct import_options *o, struct err *
 	int r;
 
 	im->chunking = o->chunking.method ? o->chunking : sb->chunking;
-	im->rest = malloc(SEGMENT_CAP - SEGMENT_BYTES);
+	im->segment_bytes = (size_t)max_u64(SEGMENT_MIN_BYTES, im->chunking.max_bytes);
+	im->is_planned = im->chunking.method == CHUNK_FIXED && !im->source.is_stream;
+	im->rest = malloc(SEGMENT_MAX_BYTES);
 	if (!im->rest)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = txn_begin(&im->txn, im->store, o->has_codec ? &o->codec : &sb->codec, e);

@@ -99,25 +99,47 @@ static ssize_t read_stream(struct import_source *s, uint8_t *buf, size_t cap, st
 	return (ssize_t)done;
 }
 
+size_t import_source_take(struct import_source *s, size_t cap, size_t grain)
+{
+	const uint64_t from = s->at;
+	uint64_t to = min_u64(from + cap, s->extent_end);
+
+	if (to < s->extent_end)
+		to = max_u64(align_down(to, grain), from);
+	s->at = to;
+	return (size_t)(to - from);
+}
+
+int import_source_read_at(const struct import_source *s, void *buf, size_t len, uint64_t offset,
+			  struct err *e)
+{
+	const ssize_t n = file_pread_full(s->fd, buf, len, (off_t)offset);
+
+	if (n < 0)
+		return err_errno(e, (int)n, "cannot read '%s' at %llu", s->name,
+				 (unsigned long long)offset);
+	if ((size_t)n < len)
+		return err_set(e, -EIO, "'%s' became shorter while it was read", s->name);
+	return 0;
+}
+
 ssize_t import_source_read(struct import_source *s, void *buf, size_t cap, bool *is_end_of_run,
 			   struct err *e)
 {
-	ssize_t n;
+	int r;
 
 	if (s->is_stream) {
-		n = read_stream(s, buf, cap, e);
+		const ssize_t n = read_stream(s, buf, cap, e);
+
 		*is_end_of_run = s->is_at_end;
 		s->at += n > 0 ? (uint64_t)n : 0;
 		return n;
 	}
 	cap = (size_t)min_u64(cap, s->extent_end - s->at);
-	n = file_pread_full(s->fd, buf, cap, (off_t)s->at);
-	if (n < 0)
-		return err_errno(e, (int)n, "cannot read '%s' at %llu", s->name,
-				 (unsigned long long)s->at);
-	if ((size_t)n < cap)
-		return err_set(e, -EIO, "'%s' became shorter while it was read", s->name);
-	s->at += (uint64_t)n;
+	r = import_source_read_at(s, buf, cap, s->at, e);
+	if (r < 0)
+		return r;
+	s->at += cap;
 	*is_end_of_run = s->at == s->extent_end;
-	return n;
+	return (ssize_t)cap;
 }

@@ -31,4 +31,13 @@ int64_t import_source_hole(struct import_source *s, struct err *e);
  */
 ssize_t import_source_read(struct import_source *s, void *buf, size_t cap, bool *is_end_of_run,
 			   struct err *e);
+/*
+ * Passes over data that somebody else reads: up to @cap bytes, to a multiple of @grain of the file or
+ * where a hole or the end follows. Returns how much; 0: the next multiple is too far, or the end.
+ */
+size_t import_source_take(struct import_source *s, size_t cap, size_t grain);
+/* Exactly @len bytes at @offset of what was taken. Thread: any. */
+int import_source_read_at(const struct import_source *s, void *buf, size_t len, uint64_t offset,
+			  struct err *e);
+
 bool import_source_is_at_end(const struct import_source *s);
