@@ -6,20 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bus_guard.h"
 #include "base/checked.h"
 #include "stellar/manifest.h"
 #include "stellar/reader.h"
 #include "stellar/store_impl.h"
+#include "stellar/volume_map.h"
 
 struct volume {
-	struct store *store; /* borrowed: closed after its volumes */
 	struct lease *lease; /* owned; NULL on a read-only file system */
 	struct store_reader *reader; /* owned */
 	struct manifest_cursor *cursor; /* owned */
+	struct volume_map *map; /* owned */
 	uint64_t bytes;
-	struct extent extent; /* the one in `chunk`, when has_chunk */
-	bool has_chunk;
-	uint8_t *chunk; /* owned: CHUNK_MAX_BYTES */
 };
 
 int volume_open(struct volume **out, struct store *s, const char *name, struct err *e)
@@ -31,7 +30,6 @@ int volume_open(struct volume **out, struct store *s, const char *name, struct e
 
 	if (!v)
 		return err_set(e, -ENOMEM, "out of memory");
-	v->store = s;
 	r = store_find(s, name, &v->lease, &root, e);
 	if (r == 0)
 		r = store_reader_new(&v->reader, s, e);
@@ -41,9 +39,7 @@ int volume_open(struct volume **out, struct store *s, const char *name, struct e
 	}
 	if (r == 0) {
 		v->bytes = manifest_info(v->cursor)->bytes;
-		v->chunk = malloc(CHUNK_MAX_BYTES);
-		if (!v->chunk)
-			r = err_set(e, -ENOMEM, "out of memory");
+		r = volume_map_new(&v->map, s, v->cursor, v->reader, e);
 	}
 	if (r < 0) {
 		volume_close(v);
@@ -58,31 +54,27 @@ uint64_t volume_bytes(const struct volume *v)
 	return v->bytes;
 }
 
-static int load(struct volume *v, uint64_t offset, struct err *e)
+/* @len bytes of the place, which has them. */
+static int read_place(struct volume *v, struct place *p, uint8_t *buf, uint64_t inside, size_t len,
+		      struct err *e)
 {
-	ssize_t n;
+	const uint8_t *bytes;
 	int r;
 
-	if (offset >= v->extent.offset && offset - v->extent.offset < v->extent.bytes &&
-	    (v->has_chunk || v->extent.is_zero))
+	switch (p->state) {
+	case PLACE_ZERO:
+		memset(buf, 0, len);
 		return 0;
-	v->has_chunk = false;
-	r = manifest_seek(v->cursor, offset, &v->extent, e);
-	if (r <= 0) {
-		v->extent = (struct extent){ 0 };
-		return r < 0 ? r : err_set(e, -EBADMSG, "the image ends too soon");
+	case PLACE_DIRECT:
+		r = bus_guard_copy(buf, p->bytes_at + inside, len);
+		return r < 0 ? err_errno(e, r, "cannot read a pack") : 0;
+	case PLACE_UNKNOWN:
+		break;
 	}
-	if (v->extent.is_zero)
-		return 0;
-	n = store_reader_get(v->reader, CHUNK_KIND_DATA, &v->extent.id, v->chunk, CHUNK_MAX_BYTES,
-			     e);
-	if (n < 0)
-		return (int)n;
-	if ((uint64_t)n != v->extent.bytes)
-		return err_set(e, -EBADMSG, "a chunk is not as long as the manifest says, at %llu",
-			       (unsigned long long)v->extent.offset);
-	v->has_chunk = true;
-	return 0;
+	r = volume_map_load(v->map, p, &bytes, e);
+	if (r == 0)
+		memcpy(buf, bytes + inside, len);
+	return r;
 }
 
 int volume_read(struct volume *v, void *buf, size_t len, uint64_t offset, struct err *e)
@@ -93,18 +85,18 @@ int volume_read(struct volume *v, void *buf, size_t len, uint64_t offset, struct
 	if (!ck_add(offset, len, &end) || end > v->bytes)
 		return err_set(e, -ERANGE, "the image ends at %llu", (unsigned long long)v->bytes);
 	while (len > 0) {
-		const int r = load(v, offset, e);
+		struct place *p = volume_map_find(v->map, offset, e);
 		uint64_t inside;
 		size_t n;
+		int r;
 
+		if (!p)
+			return e && e->code < 0 ? e->code : -EIO;
+		inside = offset - p->offset;
+		n = (size_t)min_u64(len, p->bytes - inside);
+		r = read_place(v, p, at, inside, n, e);
 		if (r < 0)
 			return r;
-		inside = offset - v->extent.offset;
-		n = (size_t)min_u64(len, v->extent.bytes - inside);
-		if (v->extent.is_zero)
-			memset(at, 0, n);
-		else
-			memcpy(at, v->chunk + inside, n);
 		at += n;
 		offset += n;
 		len -= n;
@@ -116,9 +108,9 @@ void volume_close(struct volume *v)
 {
 	if (!v)
 		return;
+	volume_map_free(v->map);
 	manifest_close(v->cursor);
 	store_reader_free(v->reader);
 	lease_free(v->lease);
-	free(v->chunk);
 	free(v);
 }
