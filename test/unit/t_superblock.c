@@ -7,6 +7,10 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "base/bytes.h"
 #include "stellar/superblock.h"
 #include "stellar/twin.h"
@@ -306,6 +310,66 @@ static void test_senseless_writes(void **state)
 	assert_false(folder_has(rig, "superblock.new"));
 }
 
+/* A process waits until somebody reads what it has for him; we are not the one. */
+static void test_fifo_is_not_opened(void **state)
+{
+	const struct folder_rig *rig = *state;
+	struct superblock sb;
+	pid_t child;
+
+	folder_put_stranger(rig, name, 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		openat(rig->fd, name, O_WRONLY);
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++) {
+		usleep(5000);
+		assert_int_equal(superblock_read(rig->fd, path, &sb, NULL), -EBADMSG);
+	}
+	usleep(20000);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+enum { WRITERS = 4, WRITES = 500 };
+
+static void *write_often(void *opaque)
+{
+	const struct folder_rig *rig = opaque;
+	const struct superblock sb = plain();
+	size_t failures = 0;
+
+	for (int i = 0; i < WRITES; i++)
+		failures += superblock_write(rig->fd, path, &sb, NULL) != 0;
+	return failures ? opaque : NULL;
+}
+
+static void test_writers_at_once(void **state)
+{
+	const struct superblock sb = plain();
+	pthread_t threads[WRITERS];
+	struct folder_rig *rig = *state;
+	struct superblock again;
+	void *failed;
+
+	assert_int_equal(superblock_write(rig->fd, path, &sb, NULL), 0);
+	for (size_t i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_often, rig), 0);
+	for (int i = 0; i < WRITES; i++) {
+		assert_int_equal(superblock_read(rig->fd, path, &again, NULL), 0);
+		assert_same(&sb, &again);
+		assert_false(again.is_damaged);
+	}
+	for (size_t i = 0; i < WRITERS; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_int_equal(folder_count(rig), 1);
+}
+
 /* The path is foreign too. */
 static void test_long_path(void **state)
 {
@@ -337,6 +401,8 @@ int main(void)
 		IN_FOLDER(test_left_over),
 		IN_FOLDER(test_failed_fsync),
 		IN_FOLDER(test_senseless_writes),
+		IN_FOLDER(test_fifo_is_not_opened),
+		IN_FOLDER(test_writers_at_once),
 		IN_FOLDER(test_long_path),
 	};
 
