@@ -30,6 +30,9 @@ struct folder_rig {
 /* Which call of fsync() fails; it counts down, and 0 is none. */
 static int failing_fsync;
 
+/* How long each takes, for races that a quick disk hides. */
+static useconds_t fsync_delay_us;
+
 /* In place of the C library's. */
 int fsync(int fd)
 {
@@ -37,6 +40,8 @@ int fsync(int fd)
 		errno = EIO;
 		return -1;
 	}
+	if (fsync_delay_us)
+		usleep(fsync_delay_us);
 	return (int)syscall(SYS_fsync, fd);
 }
 
@@ -47,6 +52,7 @@ static inline int folder_set_up(void **state)
 	/* Whatever waits for a FIFO is ended. */
 	alarm(100);
 	failing_fsync = 0;
+	fsync_delay_us = 0;
 	/* On tmpfs where there is one: it is quick, and its listings are the least orderly. */
 	snprintf(rig.path, sizeof(rig.path), "%s/volt-folder-XXXXXX",
 		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 #include "base/bytes.h"
@@ -104,12 +105,12 @@ static void test_list_misses_none(void **state)
 	pthread_t threads[4];
 
 	/* So many that the kernel hands out the listing in several parts. */
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 300; i++) {
 		char name[256];
 
 		snprintf(name, sizeof(name), "+tmp.%0200d", i);
 		folder_put(race.rig, name, "", 0);
-		if (i == 500)
+		if (i == 150)
 			assert_int_equal(put(race.rig, "image-0", 1, false), 0);
 	}
 	assert_int_equal(put(race.rig, "image-1", 1, false), 0);
@@ -117,7 +118,7 @@ static void test_list_misses_none(void **state)
 		racers[i] = (struct racer){ &race, (uint8_t)(i + 1) };
 		assert_int_equal(pthread_create(&threads[i], NULL, write_on, &racers[i]), 0);
 	}
-	for (int round = 0; round < 1000; round++) {
+	for (int round = 0; round < 300; round++) {
 		struct root_list list;
 
 		assert_int_equal(root_list_read(race.rig->fd, &scheme, &list, NULL), 0);
@@ -130,6 +131,57 @@ static void test_list_misses_none(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(race.others, 0);
+}
+
+struct waiter {
+	const struct folder_rig *rig;
+	bool is_lister;
+	atomic_bool is_done;
+};
+
+static void *list_or_write(void *opaque)
+{
+	struct waiter *waiter = opaque;
+	struct root_list list;
+
+	if (waiter->is_lister) {
+		assert_int_equal(root_list_read(waiter->rig->fd, &scheme, &list, NULL), 0);
+		root_list_release(&list);
+	} else {
+		assert_int_equal(put(waiter->rig, "x", 2, true), 0);
+	}
+	waiter->is_done = true;
+	return NULL;
+}
+
+/* What the last test leaves to luck: listings and changes of names exclude each other. */
+static void test_locks(void **state)
+{
+	static const struct {
+		int lock;
+		bool is_lister, must_wait;
+	} cases[] = {
+		{ LOCK_SH, true, false },
+		{ LOCK_EX, true, true },
+		{ LOCK_SH, false, true },
+		{ LOCK_EX, false, true },
+	};
+	const struct folder_rig *rig = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct waiter waiter = { .rig = rig, .is_lister = cases[i].is_lister };
+		pthread_t thread;
+
+		assert_int_equal(flock(rig->fd, cases[i].lock), 0);
+		assert_int_equal(pthread_create(&thread, NULL, list_or_write, &waiter), 0);
+		if (cases[i].must_wait) {
+			usleep(20000);
+			assert_false(waiter.is_done);
+			assert_int_equal(flock(rig->fd, LOCK_UN), 0);
+		}
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(flock(rig->fd, LOCK_UN), 0);
+	}
 }
 
 /* A writer that is killed leaves nothing that stops the next one. */
@@ -162,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(test_one_writer_wins),
 		IN_FOLDER(test_list_misses_none),
+		IN_FOLDER(test_locks),
 		IN_FOLDER(test_killed_writers),
 	};
 
