@@ -9,6 +9,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -58,10 +59,11 @@ struct st_superblock {
 	le32 codec_level;
 	uint8_t dictionary_id[CHUNK_ID_BYTES]; /* a chunk of kind DICTIONARY; zero: none */
 	struct st_envelope envelope;
-	uint8_t zero[1812];
+	uint8_t zero[1816];
 	uint8_t sum[STORE_SUM_BYTES];
 };
 static_assert(sizeof(struct st_superblock) == 2048, "on-disk size");
+static_assert(offsetof(struct st_superblock, sum) == 2048 - STORE_SUM_BYTES, "no hidden padding");
 
 /* --- packs --------------------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ enum {
 };
 
 static const char file_name[] = "superblock";
-static const char temporary_name[] = "superblock.new";
+static const char temporary_name[] = "+tmp.superblock";
 
 /* --- fields -------------------------------------------------------------------------------- */
 

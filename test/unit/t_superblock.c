@@ -87,7 +87,7 @@ static void test_round_trip(void **state)
 		assert_same(&all[i], &again);
 		assert_false(again.is_damaged);
 		assert_int_equal(folder_get(rig, name, bytes, sizeof(bytes)), FILE_BYTES);
-		assert_false(folder_has(rig, "superblock.new"));
+		assert_false(folder_has(rig, "+tmp.superblock"));
 		/* A sealed key is for its owner only. */
 		assert_int_equal(fstatat(rig->fd, name, &st, 0), 0);
 		assert_int_equal(st.st_mode & 077, all[i].is_encrypted ? 0 : 044);
@@ -243,13 +243,13 @@ static void test_strangers(void **state)
 	}
 	/* At the temporary name they are removed, all but a folder. */
 	for (int kind = 0; kind < FOLDER_STRANGERS - 1; kind++) {
-		folder_put_stranger(rig, "superblock.new", kind);
+		folder_put_stranger(rig, "+tmp.superblock", kind);
 		assert_int_equal(superblock_write(rig->fd, path, &sb, NULL), 0);
 		assert_int_equal(superblock_read(rig->fd, path, &again, NULL), 0);
-		assert_false(folder_has(rig, "superblock.new"));
+		assert_false(folder_has(rig, "+tmp.superblock"));
 		assert_false(folder_has(rig, "elsewhere"));
 	}
-	folder_put_stranger(rig, "superblock.new", FOLDER_STRANGERS - 1);
+	folder_put_stranger(rig, "+tmp.superblock", FOLDER_STRANGERS - 1);
 	assert_int_equal(superblock_write(rig->fd, path, &sb, &e), -EISDIR);
 	assert_int_equal(superblock_read(rig->fd, path, &again, NULL), 0);
 }
@@ -262,11 +262,11 @@ static void test_left_over(void **state)
 	char text[16] = "";
 
 	folder_put(rig, "precious", "gold", 4);
-	assert_int_equal(linkat(rig->fd, "precious", rig->fd, "superblock.new", 0), 0);
+	assert_int_equal(linkat(rig->fd, "precious", rig->fd, "+tmp.superblock", 0), 0);
 	assert_int_equal(superblock_write(rig->fd, path, &sb, NULL), 0);
 	assert_int_equal(folder_get(rig, "precious", text, sizeof(text)), 4);
 	assert_string_equal(text, "gold");
-	assert_false(folder_has(rig, "superblock.new"));
+	assert_false(folder_has(rig, "+tmp.superblock"));
 }
 
 static void test_failed_fsync(void **state)
@@ -281,7 +281,7 @@ static void test_failed_fsync(void **state)
 		assert_int_equal(superblock_write(rig->fd, path, &new, &e), -EIO);
 		assert_non_null(strstr(e.msg, path));
 		assert_false(folder_has(rig, name));
-		assert_false(folder_has(rig, "superblock.new"));
+		assert_false(folder_has(rig, "+tmp.superblock"));
 	}
 	assert_int_equal(superblock_write(rig->fd, path, &old, NULL), 0);
 	for (int call = 1; call <= 2; call++) {
@@ -289,7 +289,7 @@ static void test_failed_fsync(void **state)
 		assert_int_equal(superblock_write(rig->fd, path, &new, &e), -EIO);
 		assert_int_equal(superblock_read(rig->fd, path, &again, NULL), 0);
 		assert_same(&old, &again);
-		assert_false(folder_has(rig, "superblock.new"));
+		assert_false(folder_has(rig, "+tmp.superblock"));
 	}
 	failing_fsync = 0;
 	assert_int_equal(superblock_write(rig->fd, path, &new, NULL), 0);
@@ -307,7 +307,7 @@ static void test_senseless_writes(void **state)
 	sb.chunking.max_bytes = 0;
 	assert_int_equal(superblock_write(rig->fd, path, &sb, &e), -EINVAL);
 	assert_false(folder_has(rig, name));
-	assert_false(folder_has(rig, "superblock.new"));
+	assert_false(folder_has(rig, "+tmp.superblock"));
 }
 
 /* A process waits until somebody reads what it has for him; we are not the one. */
