@@ -173,7 +173,8 @@ static int on_running(void *opaque, struct err *e)
 			       e);
 }
 
-static int run(struct instance *i, struct marks *m, const struct options *o)
+static int run(struct instance *i, struct marks *m, const struct options *o,
+	       const sigset_t *signals_before)
 {
 	const struct run_options options = {
 		.api_path = m->api_path[0] ? m->api_path : NULL,
@@ -181,6 +182,7 @@ static int run(struct instance *i, struct marks *m, const struct options *o)
 		.keeps_api_path = o->is_firecracker,
 		.max_body_bytes = o->max_body_bytes,
 		.waits_for_client = i->settings.kernel_path == NULL,
+		.signals_before = *signals_before,
 		.on_ready = on_ready,
 		.on_running = on_running,
 		.opaque = m,
@@ -211,6 +213,7 @@ int cmd_run(struct options *o)
 		.has_boot_timer = o->has_boot_timer,
 	};
 	static struct marks marks; /* holds paths: large */
+	sigset_t signals_before;
 	struct err e = { 0 };
 	int status = EXIT_STATUS_ERROR;
 	int r;
@@ -218,6 +221,7 @@ int cmd_run(struct options *o)
 	instance.settings = o->settings;
 	o->settings = (struct settings){ 0 };
 	instance.mmds.max_bytes = o->max_mmds_bytes ? o->max_mmds_bytes : o->max_body_bytes;
+	run_hold_signals(&signals_before);
 	/*
 	 * It takes its time to confine itself; what fails here fails again, and is told, at the start.
 	 * A limit that is raised for it comes later, and reaches only what is started then.
@@ -237,7 +241,7 @@ int cmd_run(struct options *o)
 	if (r == 0)
 		r = pid_file_open(&marks.pid_file, o->pid_path, &e);
 	if (r == 0)
-		status = run(&instance, &marks, o);
+		status = run(&instance, &marks, o, &signals_before);
 	else
 		log_error("%s", e.msg);
 	pid_file_close(&marks.pid_file);

@@ -3,7 +3,6 @@
 #include "control/run.h"
 
 #include <errno.h>
-#include <signal.h>
 
 #include <event2/event.h>
 
@@ -31,6 +30,16 @@ struct run {
 	int stop_signal; /* the signal that made us end the VM, or 0 */
 	int start_status; /* exit status when the start has failed, or 0 */
 };
+
+void run_hold_signals(sigset_t *before)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < ARRAY_LEN(handled_signals); i++)
+		sigaddset(&held, handled_signals[i]);
+	sigprocmask(SIG_BLOCK, &held, before);
+}
 
 /* Ends the VM, or the wait for a client that would start one. */
 static void stop(struct run *run)
@@ -186,6 +195,7 @@ static int make_loop(struct run *run, struct err *e)
 		if (!run->signal_events[i] || event_add(run->signal_events[i], NULL) < 0)
 			return err_errno(e, -ENOMEM, "cannot watch for signals");
 	}
+	sigprocmask(SIG_SETMASK, &run->options->signals_before, NULL);
 	return session_new(&run->instance->session, run->base, &callbacks, e);
 }
 

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,6 +22,7 @@ struct run_options {
 	bool keeps_api_path; /* the socket's path stays at the end, as Firecracker's does */
 	size_t max_body_bytes; /* of a request to the API */
 	bool waits_for_client; /* the VM is started by a client of the API, not at once */
+	sigset_t signals_before; /* of run_hold_signals() */
 
 	/* Once: the vCPUs run or, if a client is waited for, the API listens. May be NULL. */
 	void (*on_ready)(void *opaque);
@@ -28,6 +30,13 @@ struct run_options {
 	int (*on_running)(void *opaque, struct err *e);
 	void *opaque;
 };
+
+/*
+ * From here on the signals above wait until run_vm() can heed them. Whoever starts a process that has
+ * to end before this one calls it first: at once, a signal would end this one alone. @before is what
+ * was blocked so far; run_vm() returns to it.
+ */
+void run_hold_signals(sigset_t *before);
 
 /*
  * Runs the VM that @instance describes to its end. Returns the exit status of the program

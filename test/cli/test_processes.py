@@ -52,6 +52,20 @@ def test_kill_control(exe, terminal):
     assert_terminal_restored(terminal)
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace, to hold control up")
+def test_a_signal_before_there_is_a_loop(exe):
+    """Machine is started before control can heed a signal, and must not be left behind by one."""
+    with subprocess.Popen(["strace", "-DDD", "-qqq", "-o", "/dev/null", "-e", "trace=epoll_create1",
+                           "-e", "inject=epoll_create1:delay_enter=1000000", exe, "--kernel",
+                           vmm.guest("spin"), "--no-api"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        vmm.wait_until(lambda: machine_of(exe), "machine is there")
+        process.terminate()
+        status = process.wait(timeout=vmm.DEADLINE_S)
+        left = vmm.processes_of(exe)
+        assert (status, process.stderr.read(), left) == (128 + signal.SIGTERM, b"", [])
+
+
 def test_kill_machine(exe, terminal):
     os.kill(machine_of(exe)[0], signal.SIGKILL)
     assert terminal.wait() == 121
