@@ -328,9 +328,10 @@ def fixture_parent():
     """A parent cgroup of two names, gone afterwards."""
     name = f"volt-test-{os.getpid()}"
     yield f"{name}/below"
+    jail.kill_all()
     for kind in ("cgroup", "cgroup2"):
         for path, _ in mounts_of(kind):
-            for folder in (path / name / "below", path / name):
+            for folder in (*(path / name).glob("below/*/"), path / name / "below", path / name):
                 if folder.exists():
                     vmm.wait_until(lambda f=folder: try_rmdir(f), f"{folder} is empty")
 
@@ -358,6 +359,12 @@ def cgroup_of(pid, version, controller):
 
 @needs_kvm
 class TestCgroups:
+    @pytest.fixture(name="home")
+    def fixture_home(self, home, tmp_path):
+        """Of a name that no other run of these tests on this host gives to a cgroup."""
+        assert home.base.exists()
+        return Jail(tmp_path, vm=f"vm-{os.getpid()}")
+
     @pytest.mark.parametrize("version", [1, 2])
     def test_settings(self, home, parent, version):
         settings = usable_settings(version)
@@ -389,7 +396,8 @@ class TestCgroups:
         process.terminate()
         process.communicate()
         assert home.cleanup().returncode == 0
-        (hierarchy(1, "pids") / NAME).rmdir()
+        assert not cgroups_left(home.vm)
+        try_rmdir(hierarchy(1, "pids") / NAME)
 
     @pytest.mark.parametrize("is_there", [True, False])
     def test_version_2_joins_the_parent(self, home, parent, is_there):
@@ -515,12 +523,12 @@ class TestBadInput:
         data[56:58] = b"\0\0"  # no program headers
         broken.write_bytes(data)
         broken.chmod(0o755)
-        settings = []
+        settings, parent = [], f"volt-broken-{os.getpid()}"
         if hierarchy(1, "pids"):
-            settings = ["--cgroup", "pids.max=20", "--parent-cgroup", "volt-broken"]
+            settings = ["--cgroup", "pids.max=20", "--parent-cgroup", parent]
         refused(home.run(*options, *settings, exec_file=broken), f"cannot execute .*/{NAME}'")
         assert list(home.base.iterdir()) == []
-        assert not cgroups_left("volt-broken")
+        assert not cgroups_left(parent)
 
     @pytest.mark.parametrize("options", [[], ["--daemonize"]])
     def test_a_failure_does_not_wait_for_other_children(self, home, options):
