@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ enum {
 	GROUP_BYTES = 4 << 20, /* read and written at once */
 	GROUP_CAP = GROUP_BYTES + CHUNK_MAX_BYTES,
 	EXTENTS_MAX = 1024,
+	WAIT_MS = 100, /* for a stream, between looks at is_cancelled */
 };
 
 /* A slot of the pipeline: extents that follow each other, with data. */
@@ -130,6 +132,28 @@ static int work(void *state, void *slot, struct err *e)
 	return write_at(x, g->buf + run, g->len - run, g->offset + run, e);
 }
 
+/* A stream may make us wait: for its reader, who may be waiting for us to be told to stop. */
+static int write_stream(const struct export *x, const uint8_t *buf, size_t len)
+{
+	const atomic_bool *is_cancelled = x->options->work.is_cancelled;
+	struct pollfd p = { .fd = x->fd, .events = POLLOUT };
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n;
+
+		if (is_cancelled && atomic_load(is_cancelled))
+			return -ECANCELED;
+		if (poll(&p, 1, WAIT_MS) <= 0)
+			continue;
+		n = write(x->fd, buf + done, len - done);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
 /* Zeros up to @offset of the image, into a stream or over what a device had. */
 static int write_zeros(struct export *x, uint64_t offset, struct err *e)
 {
@@ -143,7 +167,7 @@ static int write_zeros(struct export *x, uint64_t offset, struct err *e)
 		if (control->is_cancelled && atomic_load(control->is_cancelled))
 			return err_set(e, -ECANCELED, "cancelled");
 		if (x->options->is_stream)
-			r = file_write_full(x->fd, zeros, len);
+			r = write_stream(x, zeros, len);
 		else
 			r = file_pwrite_full(x->fd, zeros, len, (off_t)(x->written_to - x->begin));
 		x->written_to += len;
@@ -166,7 +190,7 @@ static int retire(void *opaque, void *slot, struct err *e)
 	if (is_stream || !x->options->is_sparse)
 		r = write_zeros(x, g->offset + skip, e);
 	if (r == 0 && is_stream) {
-		r = file_write_full(x->fd, g->buf + skip, wanted);
+		r = write_stream(x, g->buf + skip, wanted);
 		if (r < 0)
 			err_errno(e, r, "cannot write '%s'", x->target);
 	}

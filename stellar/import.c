@@ -417,6 +417,7 @@ int import_image(struct store *s, int fd, const char *source, const char *name,
 	r = check_name(s, name, o->may_replace, e);
 	if (r == 0)
 		r = import_source_open(&im.source, fd, source, e);
+	im.source.is_cancelled = o->work.is_cancelled;
 	if (r == 0)
 		r = begin(&im, o, e);
 	if (r == 0)

@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "stellar/chunk.h"
+
+enum { WAIT_MS = 100 }; /* between looks at is_cancelled */
 
 int import_source_open(struct import_source *s, int fd, const char *name, struct err *e)
 {
@@ -78,15 +81,31 @@ int64_t import_source_hole(struct import_source *s, struct err *e)
 	return (int64_t)bytes;
 }
 
+/* Waits until a stream can be read. read() alone would miss a signal that comes just before it. */
+static int wait_for_stream(const struct import_source *s, struct err *e)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+
+	do {
+		if (s->is_cancelled && atomic_load(s->is_cancelled))
+			return err_set(e, -ECANCELED, "cancelled");
+	} while (poll(&p, 1, WAIT_MS) <= 0);
+	return 0;
+}
+
 /* As much as there is of a stream, up to @cap. */
 static ssize_t read_stream(struct import_source *s, uint8_t *buf, size_t cap, struct err *e)
 {
 	size_t done = 0;
 
 	while (done < cap) {
-		const ssize_t n = read(s->fd, buf + done, cap - done);
+		const int r = wait_for_stream(s, e);
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR)
+		if (r < 0)
+			return r;
+		n = read(s->fd, buf + done, cap - done);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
 			return err_errno(e, -errno, "cannot read '%s'", s->name);

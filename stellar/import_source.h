@@ -2,6 +2,7 @@
 /* The bytes of an import: a file with its holes, a block device, or a stream. Thread: one. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +19,10 @@ struct import_source {
 	uint64_t at; /* read so far */
 	uint64_t extent_end; /* end of the data that at is in */
 	bool is_at_end; /* of a stream */
+	const atomic_bool *is_cancelled; /* ends waiting for a stream; may be NULL */
 };
 
+/* Set s->is_cancelled after it. */
 int import_source_open(struct import_source *s, int fd, const char *name, struct err *e);
 
 /* The length of the hole at s->at, which is passed over; 0: none. At multiples of 4 KiB, or to the end. */
@@ -27,7 +30,7 @@ int64_t import_source_hole(struct import_source *s, struct err *e);
 
 /*
  * Reads up to @cap bytes of data, a multiple of 4 KiB, into @buf; less only where a hole or the end
- * follows, which *@is_end_of_run says. Returns the count (0 at the end) or -errno with @e filled.
+ * follows, which *@is_end_of_run says. Returns the count (0 at the end) or -errno with @e filled: -ECANCELED.
  */
 ssize_t import_source_read(struct import_source *s, void *buf, size_t cap, bool *is_end_of_run,
 			   struct err *e);
