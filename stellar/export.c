@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/quote.h"
 #include "stellar/image.h"
 #include "stellar/pipeline.h"
 #include "stellar/reader.h"
@@ -90,7 +91,7 @@ static int write_at(const struct export *x, const uint8_t *buf, size_t len, uint
 	if (wanted == 0)
 		return 0;
 	r = file_pwrite_full(x->fd, buf + skip, wanted, (off_t)(offset + skip - x->begin));
-	return r < 0 ? err_errno(e, r, "cannot write '%s'", x->target) : 0;
+	return r < 0 ? err_errno(e, r, "cannot write %s", quote(x->target).text) : 0;
 }
 
 /* Reads all chunks of the group; writes them unless that must be done in order. */
@@ -172,7 +173,7 @@ static int write_zeros(struct export *x, uint64_t offset, struct err *e)
 			r = file_pwrite_full(x->fd, zeros, len, (off_t)(x->written_to - x->begin));
 		x->written_to += len;
 	}
-	return r < 0 ? err_errno(e, r, "cannot write '%s'", x->target) : 0;
+	return r < 0 ? err_errno(e, r, "cannot write %s", quote(x->target).text) : 0;
 }
 
 /* In the image's order. */
@@ -192,7 +193,7 @@ static int retire(void *opaque, void *slot, struct err *e)
 	if (r == 0 && is_stream) {
 		r = write_stream(x, g->buf + skip, wanted);
 		if (r < 0)
-			err_errno(e, r, "cannot write '%s'", x->target);
+			err_errno(e, r, "cannot write %s", quote(x->target).text);
 	}
 	x->written_to = g->offset + skip + wanted;
 	return r;
@@ -311,8 +312,8 @@ int export_image(struct store *s, const struct chunk_id *image, int fd, const ch
 		x.begin = x.written_to = min_u64(o->offset, bytes);
 		x.end = x.begin + min_u64(o->bytes, bytes - x.begin);
 		if (o->is_sparse && !o->is_stream && ftruncate(fd, (off_t)(x.end - x.begin)) < 0)
-			r = err_errno(e, -errno, "cannot make '%s' %llu bytes long", target,
-				      (unsigned long long)(x.end - x.begin));
+			r = err_errno(e, -errno, "cannot make %s %llu bytes long",
+				      quote(target).text, (unsigned long long)(x.end - x.begin));
 	}
 	if (r == 0 && x.begin < x.end)
 		r = run(&x, cursor, e);

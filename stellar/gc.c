@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/quote.h"
 #include "stellar/gc_impl.h"
 
 bool gc_is_cancelled(const struct gc *g, struct err *e)
@@ -120,13 +121,14 @@ int gc_run(struct store *s, const struct gc_options *o, struct gc_result *out, s
 	e = e ? e : &own;
 	*out = (struct gc_result){ 0 };
 	if (s->mode == STORE_READ_ONLY)
-		return err_set(e, -EROFS, "the store '%s' is open for reading only", s->path);
+		return err_set(e, -EROFS, "the store %s is open for reading only",
+			       quote(s->path).text);
 	lock = file_open_regular(s->dir_fd, "gc", O_RDONLY);
 	if (lock < 0)
 		return err_errno(e, lock, "cannot open '%s/gc'", s->path);
 	r = file_lock(lock, LOCK_EX | LOCK_NB);
 	if (r == -EWOULDBLOCK)
-		return err_set(e, -EBUSY, "another gc runs in the store '%s'", s->path);
+		return err_set(e, -EBUSY, "another gc runs in the store %s", quote(s->path).text);
 	if (r < 0)
 		return err_errno(e, r, "cannot lock '%s/gc'", s->path);
 	r = collect(&g, e);

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/quote.h"
 #include "stellar/chunk.h"
 
 enum { WAIT_MS = 100 }; /* between looks at is_cancelled */
@@ -21,16 +22,16 @@ int import_source_open(struct import_source *s, int fd, const char *name, struct
 
 	*s = (struct import_source){ .fd = fd, .name = name };
 	if (fstat(fd, &st) < 0)
-		return err_errno(e, -errno, "cannot read '%s'", name);
+		return err_errno(e, -errno, "cannot read %s", quote(name).text);
 	if (S_ISDIR(st.st_mode))
-		return err_set(e, -EISDIR, "'%s' is a folder; an image is a file or a block device",
-			       name);
+		return err_set(e, -EISDIR, "%s is a folder; an image is a file or a block device",
+			       quote(name).text);
 	s->is_stream = !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode);
 	if (s->is_stream)
 		return 0;
 	end = lseek(fd, 0, SEEK_END);
 	if (end < 0)
-		return err_errno(e, -errno, "cannot find the length of '%s'", name);
+		return err_errno(e, -errno, "cannot find the length of %s", quote(name).text);
 	s->bytes = (uint64_t)end;
 	s->has_holes = S_ISREG(st.st_mode);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -53,14 +54,14 @@ static int find_data(struct import_source *s, uint64_t *begin, struct err *e)
 		data = (off_t)s->at;
 	}
 	if (data < 0 && errno != ENXIO)
-		return err_errno(e, -errno, "cannot find the holes of '%s'", s->name);
+		return err_errno(e, -errno, "cannot find the holes of %s", quote(s->name).text);
 	if (data < 0 || (uint64_t)data >= s->bytes) {
 		*begin = s->extent_end = s->bytes;
 		return 0;
 	}
 	hole = s->has_holes ? lseek(s->fd, data, SEEK_HOLE) : (off_t)s->bytes;
 	if (hole < 0)
-		return err_errno(e, -errno, "cannot find the holes of '%s'", s->name);
+		return err_errno(e, -errno, "cannot find the holes of %s", quote(s->name).text);
 	*begin = max_u64(align_down((uint64_t)data, CHUNK_BLOCK_BYTES), s->at);
 	s->extent_end = min_u64(align_up((uint64_t)hole, CHUNK_BLOCK_BYTES), s->bytes);
 	return 0;
@@ -108,7 +109,7 @@ static ssize_t read_stream(struct import_source *s, uint8_t *buf, size_t cap, st
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
-			return err_errno(e, -errno, "cannot read '%s'", s->name);
+			return err_errno(e, -errno, "cannot read %s", quote(s->name).text);
 		if (n == 0) {
 			s->is_at_end = true;
 			break;
@@ -135,10 +136,10 @@ int import_source_read_at(const struct import_source *s, void *buf, size_t len, 
 	const ssize_t n = file_pread_full(s->fd, buf, len, (off_t)offset);
 
 	if (n < 0)
-		return err_errno(e, (int)n, "cannot read '%s' at %llu", s->name,
+		return err_errno(e, (int)n, "cannot read %s at %llu", quote(s->name).text,
 				 (unsigned long long)offset);
 	if ((size_t)n < len)
-		return err_set(e, -EIO, "'%s' became shorter while it was read", s->name);
+		return err_set(e, -EIO, "%s became shorter while it was read", quote(s->name).text);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/quote.h"
 #include "stellar/index_impl.h"
 
 enum { READERS_MAX = 1024, DATABASES = 4 };
@@ -156,10 +157,10 @@ int index_open(struct index **out, const char *store_path, const uint8_t *uuid,
 		flags |= MDB_RDONLY;
 	x->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->folder_fd < 0)
-		r = err_errno(e, -errno, "cannot open '%s'", path);
+		r = err_errno(e, -errno, "cannot open %s", quote(path).text);
 	else if (mode != INDEX_CREATE && faccessat(x->folder_fd, "data.mdb", F_OK, 0) < 0)
-		r = err_set(e, -ENOENT,
-			    "'%s' has no data.mdb; 'fsck --rebuild-index' makes it anew", path);
+		r = err_set(e, -ENOENT, "%s has no data.mdb; 'fsck --rebuild-index' makes it anew",
+			    quote(path).text);
 	else
 		r = open_env(x, path, flags, e);
 	if (r == 0 && mode != INDEX_CREATE) {
@@ -209,10 +210,10 @@ int index_remake(const char *store_path, const uint8_t *uuid, struct err *e)
 	if (asprintf(&path, "%s/index", store_path) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (mkdir(path, 0777) < 0 && errno != EEXIST)
-		return err_errno(e, -errno, "cannot make '%s'", path);
+		return err_errno(e, -errno, "cannot make %s", quote(path).text);
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
-		return err_errno(e, -errno, "cannot open '%s'", path);
+		return err_errno(e, -errno, "cannot open %s", quote(path).text);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		if (unlinkat(folder, files[i], 0) < 0 && errno != ENOENT)
 			return err_errno(e, -errno, "cannot remove '%s/%s'", path, files[i]);
@@ -222,7 +223,7 @@ int index_remake(const char *store_path, const uint8_t *uuid, struct err *e)
 		return r;
 	r = index_sync(x, e);
 	if (r == 0 && fsync(folder) < 0)
-		r = err_errno(e, -errno, "cannot sync '%s'", path);
+		r = err_errno(e, -errno, "cannot sync %s", quote(path).text);
 	index_close(x);
 	return r;
 }

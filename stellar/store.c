@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/quote.h"
 #include "stellar/store_impl.h"
 
 static int open_folder(struct store *s, const char *name, int *fd, struct err *e)
@@ -33,13 +34,13 @@ static int lock_store(struct store *s, struct err *e)
 	const int r = file_lock(s->lock_fd, (is_exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
 
 	if (r == -EWOULDBLOCK)
-		return err_set(
-			e, -EBUSY,
-			is_exclusive ? "the store '%s' is in use by another process; this needs it "
-				       "alone"
-				     : "the store '%s' is being repaired or changed by another "
-				       "process",
-			s->path);
+		return err_set(e, -EBUSY,
+			       is_exclusive
+				       ? "the store %s is in use by another process; this needs it "
+					 "alone"
+				       : "the store %s is being repaired or changed by another "
+					 "process",
+			       quote(s->path).text);
 	return r < 0 ? err_errno(e, r, "cannot lock '%s/lock'", s->path) : 0;
 }
 
@@ -50,14 +51,15 @@ static int open_folders(struct store *s, struct err *e)
 
 	s->dir_fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir_fd < 0 && errno == ENOENT)
-		return err_set(e, -ENOENT, "there is no store '%s'; 'stellarium init' makes one",
-			       s->path);
+		return err_set(e, -ENOENT, "there is no store %s; 'stellarium init' makes one",
+			       quote(s->path).text);
 	if (s->dir_fd < 0)
-		return err_errno(e, -errno, "cannot open the store '%s'", s->path);
+		return err_errno(e, -errno, "cannot open the store %s", quote(s->path).text);
 	s->is_frozen = fstatvfs(s->dir_fd, &fs) == 0 && fs.f_flag & ST_RDONLY;
 	r = superblock_read(s->dir_fd, s->path, &s->superblock, e);
 	if (r == 0 && s->is_frozen && s->mode != STORE_READ_ONLY)
-		r = err_set(e, -EROFS, "the store '%s' is on a read-only file system", s->path);
+		r = err_set(e, -EROFS, "the store %s is on a read-only file system",
+			    quote(s->path).text);
 	if (r == 0)
 		r = open_lock(s, "lock", &s->lock_fd, e);
 	if (r == 0)
@@ -80,16 +82,17 @@ static int unlock_keys(struct store *s, const struct key_input *key, struct err 
 
 	if (!s->superblock.is_encrypted) {
 		if (has_key)
-			return err_set(e, -EINVAL,
-				       "the store '%s' is not encrypted: it takes no key", s->path);
+			return err_set(e, -EINVAL, "the store %s is not encrypted: it takes no key",
+				       quote(s->path).text);
 		id_scheme_init(&s->scheme, NULL);
 		return 0;
 	}
 	if (!has_key)
-		return err_set(
-			e, -EKEYREJECTED, "the store '%s' is encrypted: it needs %s", s->path,
-			le32_get(s->superblock.envelope.kind) == KEY_PASSPHRASE ? "a passphrase"
-										: "a key file");
+		return err_set(e, -EKEYREJECTED, "the store %s is encrypted: it needs %s",
+			       quote(s->path).text,
+			       le32_get(s->superblock.envelope.kind) == KEY_PASSPHRASE
+				       ? "a passphrase"
+				       : "a key file");
 	r = crypt_unwrap(&s->superblock.envelope, s->superblock.uuid, key, s->master, e);
 	if (r == 0)
 		r = sealer_new(&s->sealer, s->master, e);

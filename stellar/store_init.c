@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/quote.h"
 #include "stellar/random.h"
 #include "stellar/store_impl.h"
 
@@ -47,7 +48,7 @@ static int check_empty(int dir_fd, const char *path, struct err *e)
 	int r = 0;
 
 	if (!dir) {
-		r = err_errno(e, -errno, "cannot read the folder '%s'", path);
+		r = err_errno(e, -errno, "cannot read the folder %s", quote(path).text);
 		if (copy >= 0)
 			close(copy);
 		return r;
@@ -56,11 +57,11 @@ static int check_empty(int dir_fd, const char *path, struct err *e)
 		const char *name = entry->d_name;
 
 		if (strcmp(name, "superblock") == 0)
-			r = err_set(e, -EEXIST, "there is a store in '%s' already", path);
+			r = err_set(e, -EEXIST, "there is a store in %s already", quote(path).text);
 		else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_of_init(name))
 			r = err_set(e, -ENOTEMPTY,
-				    "the folder '%s' is not empty; a store needs one of its own",
-				    path);
+				    "the folder %s is not empty; a store needs one of its own",
+				    quote(path).text);
 	}
 	closedir(dir);
 	return r;
@@ -124,7 +125,7 @@ static int sync_parent(int dir_fd, const char *path, struct err *e)
 	auto_fd int parent = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (parent < 0 || fsync(parent) < 0)
-		return err_errno(e, -errno, "cannot sync the folder above '%s'", path);
+		return err_errno(e, -errno, "cannot sync the folder above %s", quote(path).text);
 	return 0;
 }
 
@@ -136,10 +137,10 @@ int store_init(const char *path, const struct store_options *o, struct err *e)
 	int r;
 
 	if (!is_new && errno != EEXIST)
-		return err_errno(e, -errno, "cannot make the folder '%s'", path);
+		return err_errno(e, -errno, "cannot make the folder %s", quote(path).text);
 	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
-		return err_errno(e, -errno, "cannot open the folder '%s'", path);
+		return err_errno(e, -errno, "cannot open the folder %s", quote(path).text);
 	r = check_empty(dir_fd, path, e);
 	if (r < 0)
 		return r;
@@ -148,7 +149,8 @@ int store_init(const char *path, const struct store_options *o, struct err *e)
 		lock_fd = file_open_regular(dir_fd, "lock", O_RDONLY);
 		r = lock_fd < 0 ? lock_fd : file_lock(lock_fd, LOCK_EX | LOCK_NB);
 		if (r < 0) /* another init: what is there is its own */
-			return err_set(e, -EBUSY, "another process makes a store in '%s'", path);
+			return err_set(e, -EBUSY, "another process makes a store in %s",
+				       quote(path).text);
 		r = check_empty(dir_fd, path, e);
 		if (r < 0)
 			return r;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/quote.h"
 #include "stellar/reader.h"
 #include "stellar/store_impl.h"
 #include "stellar/txn.h"
@@ -21,8 +22,8 @@ static int check_exclusive(const struct store *s, struct err *e)
 {
 	return s->mode == STORE_EXCLUSIVE
 		       ? 0
-		       : err_set(e, -EINVAL, "the store '%s' must be opened alone for this",
-				 s->path);
+		       : err_set(e, -EINVAL, "the store %s must be opened alone for this",
+				 quote(s->path).text);
 }
 
 int store_change_key(struct store *s, const struct key_input *key, struct err *e)
@@ -33,8 +34,8 @@ int store_change_key(struct store *s, const struct key_input *key, struct err *e
 	if (r < 0)
 		return r;
 	if (!changed.is_encrypted)
-		return err_set(e, -EINVAL, "the store '%s' is not encrypted: it has no key",
-			       s->path);
+		return err_set(e, -EINVAL, "the store %s is not encrypted: it has no key",
+			       quote(s->path).text);
 	r = crypt_wrap(&changed.envelope, changed.uuid, s->master, key, e);
 	if (r == 0)
 		r = superblock_write(s->dir_fd, s->path, &changed, e);
@@ -91,10 +92,9 @@ static int train(struct store *s, struct sampling *g, uint8_t *dictionary, size_
 	if (r < 0)
 		return r;
 	if (g->count < SAMPLES_MIN)
-		return err_set(
-			e, -ENODATA,
-			"the store '%s' has %zu chunks to train a dictionary on; it takes %d",
-			s->path, g->count, SAMPLES_MIN);
+		return err_set(e, -ENODATA,
+			       "the store %s has %zu chunks to train a dictionary on; it takes %d",
+			       quote(s->path).text, g->count, SAMPLES_MIN);
 	return codec_dictionary_train(g->bytes, g->sizes, g->count, dictionary, cap, e);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/quote.h"
 #include "stellar/reader.h"
 #include "stellar/store_impl.h"
 
@@ -68,7 +69,8 @@ int store_find(struct store *s, const char *name, struct lease **lease, struct r
 static int check_writable(const struct store *s, struct err *e)
 {
 	return s->mode == STORE_READ_ONLY
-		       ? err_set(e, -EROFS, "the store '%s' is open for reading only", s->path)
+		       ? err_set(e, -EROFS, "the store %s is open for reading only",
+				 quote(s->path).text)
 		       : 0;
 }
 

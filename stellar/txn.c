@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transactions: their packs, from the first chunk to the name. */
 #include "stellar/txn.h"
+#include "base/quote.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +40,8 @@ int txn_begin(struct txn **out, struct store *s, const struct codec_params *code
 	int r;
 
 	if (s->mode == STORE_READ_ONLY)
-		return err_set(e, -EROFS, "the store '%s' is open for reading only", s->path);
+		return err_set(e, -EROFS, "the store %s is open for reading only",
+			       quote(s->path).text);
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_set(e, -ENOMEM, "out of memory");
