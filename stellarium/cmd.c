@@ -32,6 +32,16 @@ int cmd_fail(const struct err *e)
 	return EXIT_STATUS_ERROR;
 }
 
+int cmd_explain_taken(int r, struct err *e)
+{
+	char said[ERR_MSG_BYTES];
+
+	if (r != -EEXIST)
+		return r;
+	snprintf(said, sizeof(said), "%s", e->msg);
+	return err_set(e, r, "%.480s; --force replaces it", said);
+}
+
 int cmd_finish(int status)
 {
 	bool is_bad = ferror(stdout) != 0;
@@ -51,7 +61,7 @@ int cmd_finish_json(json_t *json, int status)
 		err_set(&e, -ENOMEM, "out of memory");
 		return cmd_fail(&e);
 	}
-	json_dumpf(json, stdout, JSON_INDENT(2));
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(json);
 	return cmd_finish(status);

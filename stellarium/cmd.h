@@ -67,7 +67,10 @@ int session_new_key(struct secret *key, const struct key_choice *choice, const c
 /* How long work tells @progress how far it is; see cancel.h. */
 struct work_control cmd_work(const struct options *o, struct progress *progress);
 
-/* Logs @e, unless a signal is what it tells of, and returns the status that goes with it. */
+/* Passes @r on; when it says that a name is taken, @e gets what works. */
+int cmd_explain_taken(int r, struct err *e);
+
+/* Logs @e, or the signal that is behind it, and returns the status that goes with it. */
 int cmd_fail(const struct err *e);
 
 /* Prints @json (NULL: there is no memory for it), which it takes, and finishes. */

@@ -9,10 +9,12 @@
 
 static json_t *row_to_json(const struct bench_row *row)
 {
-	json_t *json = json_pack("{s:s, s:f}", "name", row->name, "bytes_per_s", row->bytes_per_s);
+	json_t *json = json_pack("{s:s, s:I}", "name", row->name, "bytes_per_s",
+				 (json_int_t)row->bytes_per_s);
 
 	if (json && row->decode_bytes_per_s > 0)
-		json_object_set_new(json, "decode_bytes_per_s", json_real(row->decode_bytes_per_s));
+		json_object_set_new(json, "decode_bytes_per_s",
+				    json_integer((json_int_t)row->decode_bytes_per_s));
 	if (json && row->ratio > 0)
 		json_object_set_new(json, "ratio", json_real(row->ratio));
 	if (json && row->latency_us > 0)

@@ -73,11 +73,12 @@ static int print(const struct options *o, const struct image_diff *d, int status
 {
 	if (o->is_quiet)
 		return cmd_finish(status);
-	if (d->ranges == 0)
+	if (d->ranges == 0) {
 		printf("the images are the same\n");
-	else
-		printf("%s differ, in %" PRIu64 " ranges\n", text_size(d->different_bytes).text,
-		       d->ranges);
+		return cmd_finish(status);
+	}
+	printf("%s differ, in %" PRIu64 " range%s\n", text_size(d->different_bytes).text, d->ranges,
+	       d->ranges == 1 ? "" : "s");
 	printf("only in %s: %" PRIu64 " chunks, %s\n", o->operands[0], d->chunks.only_a_chunks,
 	       text_size(d->chunks.only_a_bytes).text);
 	printf("only in %s: %" PRIu64 " chunks, %s\n", o->operands[1], d->chunks.only_b_chunks,

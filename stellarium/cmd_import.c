@@ -134,6 +134,7 @@ int cmd_import(struct options *o)
 	};
 	r = import_image(s.store, fd, is_stream(path) ? "standard input" : path, name.text,
 			 &options, &result, &e);
+	r = cmd_explain_taken(r, &e);
 	seconds = progress_end(&progress);
 	session_close(&s);
 	return r < 0 ? cmd_fail(&e) : print(o, &result, seconds);

@@ -15,7 +15,7 @@ int cmd_tag(struct options *o)
 	if (r == 0)
 		r = session_open(&s, o, STORE_READ_WRITE, NULL, &e);
 	if (r == 0)
-		r = store_tag(s.store, name, new_name, o->is_forced, &e);
+		r = cmd_explain_taken(store_tag(s.store, name, new_name, o->is_forced, &e), &e);
 	session_close(&s);
 	if (r < 0)
 		return cmd_fail(&e);
