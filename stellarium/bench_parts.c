@@ -221,7 +221,7 @@ static int measure_codec(struct bench *b, const char *name, struct err *e)
 int bench_parts(struct bench *b, struct err *e)
 {
 	static const char *const cuts[] = { "fixed:64K", "fastcdc:64K" };
-	static const char *const codecs[] = { "none", "lz4", "zstd:1", "zstd:3", "zstd:9", "auto" };
+	static const char *const codecs[] = { "lz4", "zstd:1", "zstd:3", "zstd:9", "auto" };
 	int r = 0;
 
 	scan_zeros(b);

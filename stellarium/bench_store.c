@@ -146,6 +146,17 @@ static int measure(struct bench *b, const char *path, struct err *e)
 	return r;
 }
 
+static int remove_folder(const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	auto_free char *above = strndup(path, (size_t)(slash - path));
+	auto_fd int fd = above ? open(*above ? above : "/", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return err_errno(e, -errno, "cannot open the folder of %s", quote(path).text);
+	return tree_remove(fd, slash + 1, e);
+}
+
 int bench_store(struct bench *b, struct err *e)
 {
 	const char *folder = b->options->folder ? b->options->folder : getenv("TMPDIR");
@@ -159,7 +170,7 @@ int bench_store(struct bench *b, struct err *e)
 	if (!mkdtemp(path))
 		return err_errno(e, -errno, "cannot make a folder in %s", quote(folder).text);
 	r = measure(b, path, e);
-	removed = tree_remove(AT_FDCWD, path, r < 0 ? NULL : e);
+	removed = remove_folder(path, r < 0 ? NULL : e);
 	if (r == 0 && cancel_signal())
 		r = err_set(e, -ECANCELED, "stopped");
 	return r < 0 ? r : removed;

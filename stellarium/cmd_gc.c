@@ -59,7 +59,7 @@ int cmd_gc(struct options *o)
 	struct progress progress;
 	struct err e = { 0 };
 	double seconds = 0;
-	int r = session_open(&s, o, o->is_dry_run ? STORE_READ_ONLY : STORE_READ_WRITE, NULL, &e);
+	int r = session_open(&s, o, STORE_READ_WRITE, NULL, &e);
 
 	if (r == 0) {
 		progress_begin(&progress, "gc", o->is_quiet);
