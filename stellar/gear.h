@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,3 +27,13 @@ extern const uint64_t gear_table[256];
  * @from >= GEAR_WINDOW; the bytes before @to must be there, and no more are read.
  */
 size_t gear_find(const uint8_t *data, size_t from, size_t to, uint64_t mask);
+
+/*
+ * What gear_find() chooses from; all give the same. Which one is faster depends on the processor (and
+ * on microcode that makes gathers safe and slow), so the first call tries both, for 50 microseconds.
+ */
+size_t gear_find_scalar(const uint8_t *data, size_t from, size_t to, uint64_t mask);
+size_t gear_find_avx512(const uint8_t *data, size_t from, size_t to, uint64_t mask);
+
+/* Whether this processor has what gear_find_avx512() needs. */
+bool gear_has_avx512(void);

@@ -68,6 +68,31 @@ static void test_gear_table_is_as_documented(void **state)
 	}
 }
 
+/* Searches of any length and place, for values that are found at once, late, and never. */
+static void test_searches_agree(void **state)
+{
+	enum { LEN = 300000 };
+	auto_free uint8_t *data = random_bytes(5, LEN);
+
+	(void)state;
+	if (!gear_has_avx512())
+		skip();
+	for (unsigned int i = 0; i < 3000; i++) {
+		unsigned int bits = 8 + (unsigned int)(next_random() % 16);
+		uint64_t mask = UINT64_MAX << (64 - bits) >> next_random() % 8;
+		size_t from = GEAR_WINDOW + next_random() % (LEN / 2);
+		size_t to = from + next_random() % (LEN / 2 - GEAR_WINDOW) / (1 + i % 16);
+		auto_free uint8_t *copy = malloc(to); /* the sanitizer sees what is read beyond */
+
+		assert_non_null(copy);
+		memcpy(copy, data, to);
+		assert_int_equal(gear_find_avx512(copy, from, to, mask),
+				 gear_find_scalar(copy, from, to, mask));
+	}
+	assert_int_equal(gear_find_avx512(data, LEN, LEN, 1), LEN);
+	assert_int_equal(gear_find_avx512(data, LEN, 1000, 1), 1000);
+}
+
 /* chunk.h in as few words as possible; slow. */
 static uint64_t documented_mask(unsigned int bits)
 {
@@ -317,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gear_table_is_as_documented),
+		cmocka_unit_test(test_searches_agree),
 		cmocka_unit_test(test_cuts_are_as_documented),
 		cmocka_unit_test(test_cuts_are_golden),
 		cmocka_unit_test(test_cuts_come_back),
