@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@
 /* As recorded on disk. */
 enum codec { CODEC_NONE = 0, CODEC_LZ4 = 1, CODEC_ZSTD = 2, CODEC_ZSTD_DICTIONARY = 3 };
 
+/* AUTO is zstd, but leaves alone what a quick test finds incompressible. */
 enum codec_choice { CODEC_CHOICE_NONE, CODEC_CHOICE_LZ4, CODEC_CHOICE_ZSTD, CODEC_CHOICE_AUTO };
 
 enum {
@@ -44,6 +46,9 @@ int codec_params_parse(struct codec_params *p, const char *text, struct err *e);
 
 /* The text that gives @p. */
 void codec_params_format(const struct codec_params *p, char text[static CODEC_PARAMS_TEXT_BYTES]);
+
+/* For parameters from a disk: whether they are some that codec_params_parse() makes. */
+bool codec_params_are_valid(const struct codec_params *p);
 
 /* The name of what a disk records: "none", "lz4", "zstd", "zstd+dictionary", or "unknown". */
 const char *codec_name(uint8_t codec);

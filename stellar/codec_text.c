@@ -61,6 +61,15 @@ void codec_params_format(const struct codec_params *p, char text[static CODEC_PA
 		snprintf(text, CODEC_PARAMS_TEXT_BYTES, "%s", choices[p->choice].name);
 }
 
+bool codec_params_are_valid(const struct codec_params *p)
+{
+	if ((unsigned int)p->choice >= ARRAY_LEN(choices))
+		return false;
+	if (!choices[p->choice].has_level)
+		return p->level == 0;
+	return p->level >= CODEC_LEVEL_MIN && p->level <= CODEC_LEVEL_MAX;
+}
+
 const char *codec_name(uint8_t codec)
 {
 	switch (codec) {

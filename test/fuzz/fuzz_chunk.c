@@ -63,13 +63,11 @@ static size_t write_image(uint8_t *image, const uint8_t *program, size_t size)
 
 static void check_run(const struct chunk_params *p, uint64_t offset, const uint8_t *run, size_t len)
 {
-	uint8_t *part = malloc(p->max_bytes);
-
-	require(part, "set-up");
 	for (size_t at = 0; at < len;) {
 		size_t left = len - at;
 		size_t needed = left < p->max_bytes ? left : p->max_bytes;
 		size_t cut = chunk_next(p, offset + at, run + at, left);
+		uint8_t *part;
 
 		require(cut > 0 && cut <= needed, "within the bounds");
 		require(cut == left || p->method == CHUNK_FIXED || cut >= p->min_bytes,
@@ -78,13 +76,13 @@ static void check_run(const struct chunk_params *p, uint64_t offset, const uint8
 				(offset + at + cut) % p->max_bytes == 0,
 			"fixed chunks are aligned");
 		/* A buffer of its own, so that the sanitizer sees what is read beyond it. */
-		part = realloc(part, needed);
+		part = calloc(1, needed);
 		require(part, "set-up");
 		memcpy(part, run + at, needed);
 		require(chunk_next(p, offset + at, part, needed) == cut, "needs no more");
+		free(part);
 		at += cut;
 	}
-	free(part);
 }
 
 static bool has_other(const uint8_t *block, size_t len)

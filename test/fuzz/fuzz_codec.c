@@ -58,7 +58,7 @@ static struct codec_coder *coder(const char *text, const struct codec_dictionary
 static void check_decode(struct codec_coder *c, uint8_t codec, size_t raw_len, const uint8_t *data,
 			 size_t size)
 {
-	uint8_t *out = malloc(raw_len + 1); /* the sanitizer sees what is written beyond it */
+	uint8_t *out = calloc(1, raw_len + 1); /* the sanitizer sees what is written beyond it */
 	struct err e = { 0 };
 	int r;
 
