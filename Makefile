@@ -8,7 +8,7 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 CMD ?=
 
-.PHONY: all help setup run test test-quick fuzz lint fmt install bench-api bench-block bench-boot bench-cpu bench-sandbox clean
+.PHONY: all help setup run test test-quick fuzz lint fmt install bench-api bench-block bench-boot bench-cpu bench-sandbox bench-stellar clean
 
 all: $(BUILD)/build.ninja ## build into build/ (SAN=address,undefined: into a folder of its own)
 	@ninja -C $(BUILD) --quiet $(if $(V),-v) >&2
@@ -63,6 +63,9 @@ bench-cpu: all ## cost of memory, vCPUs, pausing and the PIT, in the lab
 
 bench-sandbox: all ## cost of the sandbox until the guest runs, layer by layer, in the lab
 	@tools/bench-sandbox
+
+bench-stellar: all ## the store against restic, borg, casync and copies, on images from Debian packages
+	@tools/bench-stellar
 
 install: all ## install below DESTDIR and PREFIX
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet --strip
