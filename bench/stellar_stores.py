@@ -67,10 +67,15 @@ class Store:
 
 
 class Stellarium(Store):
-    def __init__(self, runner, folder, program, chunking, codec, init=()):
+    def __init__(self, runner, folder, program, chunking, codec, is_encrypted=False):
         super().__init__(runner, folder)
         self.command = [program, "--store", self.data]
-        self.run(*self.command, "init", "--chunking", chunking, "--codec", codec, *init)
+        if is_encrypted:
+            key = folder / "key"
+            key.write_bytes(os.urandom(32))
+            self.command += ["--key-file", key]
+        self.run(*self.command, "init", "--chunking", chunking, "--codec", codec,
+                 *["--encrypt"] * is_encrypted)
 
     def take(self, name, path):
         return self.run(*self.command, "import", "--name", name, "--json", path)
@@ -80,11 +85,10 @@ class Stellarium(Store):
         return self.run(*self.command, "export", name, target), target
 
     def remove(self, names):
-        for name in names:
-            self.run(*self.command, "rm", name)
+        self.run(*self.command, "rm", *names)
 
     def collect(self):
-        return self.run(*self.command, "gc", "--json")
+        return self.run(*self.command, "gc", "--json", "--live-percent", "100")
 
     def stats(self):
         return json.loads(self.run(*self.command, "stats", "--json")["output"])
@@ -208,11 +212,12 @@ class Copies(Store):
 
 
 PEERS = {"restic": Restic, "borg": Borg, "casync": Casync, "zstd+sha256": Copies}
-# name: (chunking, codec, further options of init)
+# name: (chunking, codec, is_encrypted)
 OURS = {
-    "fastcdc:64K zstd:3": ("fastcdc:64K", "zstd:3", ()),
-    "fixed:64K zstd:3": ("fixed:64K", "zstd:3", ()),
-    "fixed:64K auto": ("fixed:64K", "auto", ()),
+    "fastcdc:64K zstd:3": ("fastcdc:64K", "zstd:3", False),
+    "fastcdc:64K zstd:3 encrypted": ("fastcdc:64K", "zstd:3", True),
+    "fixed:64K zstd:3": ("fixed:64K", "zstd:3", False),
+    "fixed:64K auto": ("fixed:64K", "auto", False),
 }
 
 
@@ -234,4 +239,5 @@ def versions():
 
 
 def program_path(build):
-    return pathlib.Path(os.environ.get("STELLARIUM", build / "stellarium")).resolve()
+    usual = build / "stellarium" / "stellarium"
+    return pathlib.Path(os.environ.get("STELLARIUM", usual)).resolve()
