@@ -145,7 +145,7 @@ int index_open(struct index **out, const char *store_path, const uint8_t *uuid,
 {
 	struct index *x = calloc(1, sizeof(*x));
 	auto_free char *path = NULL;
-	unsigned flags = MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD;
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
 	int dead, r;
 
 	if (!x || asprintf(&path, "%s/index", store_path) < 0) {

@@ -2,10 +2,11 @@
 /*
  * The index: which pack holds a chunk, and where. LMDB in index/; readers never wait.
  *
- * It can be made anew from the packs, so it need not be as durable as they are: a commit that a crash
- * undoes leaves packs that are not in the index, which are found when the store is opened. It may
- * never know of a chunk that is not durable, so packs are synced first; and what gc takes out must
- * be out for good before a file goes (index_sync()).
+ * It can be made anew from the packs: packs that a crash left out of it are found when the store is
+ * opened. It may never know of a chunk that is not durable, so packs are synced first; and what gc
+ * takes out must be out for good before a file goes (index_sync()). Each commit is durable when it
+ * returns: with a commit's last page left to a later sync, that sync failing, and two commits after
+ * it, a crash could go back to pages that were used again.
  *
  * Databases: "chunks": id -> where (24 bytes); "packs": number (big-endian) -> id, length, count;
  * "numbers": pack id -> number; "meta": version, uuid, next number. Numbers are never used twice.

@@ -23,7 +23,9 @@ struct adoption {
 	struct store *store;
 	struct store_reader *reader; /* owned */
 	uint8_t *buf; /* owned: CHUNK_MAX_BYTES */
-	uint64_t missing; /* chunks that wait for something the store does not have yet */
+	uint64_t waiting; /* packs of a round with such chunks */
+	uint64_t missing; /* chunks of a pack that wait for something the store does not have yet */
+	uint64_t unread; /* chunks of it that could not be read now, and perhaps later */
 };
 
 /* Marks what is not as it should be by kind 0, which the index does not take. */
@@ -35,6 +37,7 @@ static int verify(struct adoption *a, const struct pack *p, struct pack_table *t
 
 		if (r == -EBADMSG || r == -ENOENT || r == -EIO) {
 			a->missing += r == -ENOENT;
+			a->unread += r == -EIO;
 			t->entries[i].kind = 0;
 		} else if (r < 0) {
 			return err_set(e, r, "%s", why.msg);
@@ -69,6 +72,17 @@ static int is_known(struct adoption *a, const struct pack_id *id, struct err *e)
 	return index_find_pack_id(store_reader_index(a->reader), id, &known, e);
 }
 
+/*
+ * A pack that waits for a dictionary may have it in the next round; one that cannot be read is left
+ * for another day, unless this is a repair, which wants all that can be had.
+ */
+static bool may_enter(const struct adoption *a, bool is_last)
+{
+	if (a->unread > 0)
+		return a->store->mode == STORE_EXCLUSIVE;
+	return is_last || a->missing == 0;
+}
+
 static int adopt(struct adoption *a, const struct pack_id *id, bool is_last, struct err *e)
 {
 	struct pack *p = NULL;
@@ -86,10 +100,10 @@ static int adopt(struct adoption *a, const struct pack_id *id, bool is_last, str
 		if (r == 0)
 			r = is_known(a, id, e);
 		if (r == 0 && pack_read_table(p, &a->store->scheme, &t, &why) == 0) {
-			const uint64_t before = a->missing;
-
+			a->missing = a->unread = 0;
 			r = verify(a, p, &t, e);
-			if (r == 0 && (is_last || a->missing == before))
+			a->waiting += a->missing > 0;
+			if (r == 0 && may_enter(a, is_last))
 				r = enter(a, p, &t, e);
 		}
 	}
@@ -113,7 +127,7 @@ static int round_trip(struct adoption *a, bool is_last, struct err *e)
 			close(copy);
 		return r;
 	}
-	a->missing = 0;
+	a->waiting = 0;
 	while (r == 0 && (entry = readdir(dir))) {
 		if (pack_id_from_name(&id, entry->d_name) == 0)
 			r = adopt(a, &id, is_last, e);
@@ -134,7 +148,7 @@ int store_adopt_packs(struct store *s, struct err *e)
 	}
 	for (unsigned i = 0; i < ROUNDS && r == 0; i++) {
 		r = round_trip(&a, i == ROUNDS - 1, e);
-		if (a.missing == 0)
+		if (a.waiting == 0)
 			break;
 	}
 	store_reader_free(a.reader);
