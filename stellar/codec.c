@@ -128,7 +128,7 @@ static size_t encode_lz4(struct codec_coder *c, const void *src, size_t len, voi
 }
 
 /*
- * Whether zstd is worth a try, at a hundredth of its time. Bytes of which some are more frequent than
+ * Whether zstd is worth a try, at a fraction of its time. Bytes of which some are more frequent than
  * others shrink; so a sample is looked at first: the sum of the squares of how often each value comes,
  * times 256 / n^2, is 1 + 255/n when they are all as likely, with a deviation of 23/n. When they are,
  * what is left is that something comes again, which lz4 finds out, fast where it finds nothing.
