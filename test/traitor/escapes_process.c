@@ -111,9 +111,10 @@ static long try_affinity(void)
 	return outcome(syscall(SYS_sched_getaffinity, loot.victim_pid, sizeof(set), set));
 }
 
+/* To what the victim has already, as it was started with us: to ask for more needs privilege. */
 static long try_priority(void)
 {
-	return outcome(syscall(SYS_setpriority, PRIO_PROCESS, loot.victim_pid, 0));
+	return outcome(syscall(SYS_setpriority, PRIO_PROCESS, loot.victim_pid, loot.nice));
 }
 
 static long try_process_madvise(void)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,6 +100,7 @@ void traitor_prepare(void)
 	snprintf(loot.file, sizeof(loot.file), "%s/file", loot.folder);
 	loot.port = (uint16_t)number("VOLT_TRAITOR_PORT");
 	loot.victim_pid = number("VOLT_TRAITOR_VICTIM");
+	loot.nice = getpriority(PRIO_PROCESS, 0);
 	loot.segment = number("VOLT_TRAITOR_SEGMENT");
 	loot.control_pid = (int)strtol(word("VOLT_TRAITOR_CONTROL"), &end, 0);
 	loot.control_address = strtoull(end, NULL, 0);

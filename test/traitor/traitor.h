@@ -61,6 +61,7 @@ struct loot {
 	int32_t segment; /* key */
 	int control_pid; /* as control sees it */
 	int victim_pid;
+	int nice; /* ours and the victim's */
 };
 
 extern struct loot loot;
