@@ -109,19 +109,15 @@ static void test_key_file(void **state)
 
 static void test_passphrase(void **state)
 {
-	const struct key_input right = passphrase("correct horse"), wrong = passphrase("correct");
+	const struct key_input right = passphrase("correct horse");
 	const struct st_envelope a = wrapped(&right);
 	uint8_t opened[MASTER_KEY_BYTES];
-	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(le64_get(a.ops), 3); /* libsodium's MODERATE */
 	assert_int_equal(le64_get(a.memory_bytes), 256 * MIB);
 	assert_int_equal(crypt_unwrap(&a, uuid, &right, opened, NULL), 0);
 	assert_memory_equal(opened, master, sizeof(master));
-	assert_int_equal(crypt_unwrap(&a, uuid, &wrong, opened, &e), -EKEYREJECTED);
-	assert_non_null(strstr(e.msg, "passphrase"));
-	assert_null(strstr(e.msg, "correct"));
 }
 
 /* Found without any work: the message says what would do. */
@@ -252,8 +248,10 @@ static void test_least_limits(void **state)
 static void test_golden_envelopes(void **state)
 {
 	const struct key_input file = key_file(40), text = passphrase("correct horse");
+	const struct key_input wrong = passphrase("correct");
 	uint8_t opened[MASTER_KEY_BYTES];
 	struct st_envelope envelope;
+	struct err e = { 0 };
 
 	(void)state;
 	static_assert(sizeof(golden_key_file) == sizeof(envelope), "layout");
@@ -263,6 +261,9 @@ static void test_golden_envelopes(void **state)
 	assert_memory_equal(opened, master, sizeof(master));
 	memset(opened, 0, sizeof(opened));
 	memcpy(&envelope, golden_passphrase, sizeof(envelope));
+	assert_int_equal(crypt_unwrap(&envelope, uuid, &wrong, opened, &e), -EKEYREJECTED);
+	assert_non_null(strstr(e.msg, "passphrase"));
+	assert_null(strstr(e.msg, "correct"));
 	assert_int_equal(crypt_unwrap(&envelope, uuid, &text, opened, NULL), 0);
 	assert_memory_equal(opened, master, sizeof(master));
 }

@@ -307,8 +307,7 @@ static pid_t hold(const struct folder_rig *rig, uint32_t number)
 	pid_t child;
 
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	child = fork();
-	assert_true(child >= 0);
+	child = folder_fork();
 	if (child == 0) {
 		struct lease *l;
 
@@ -445,9 +444,8 @@ static void test_killed_beside_gc(void **state)
 	struct lease_set set;
 
 	for (int round = 0; round < 100; round++) {
-		const pid_t child = fork();
+		const pid_t child = folder_fork();
 
-		assert_true(child >= 0);
 		if (child == 0) {
 			struct lease *l;
 

@@ -318,8 +318,7 @@ static void test_fifo_is_not_opened(void **state)
 	pid_t child;
 
 	folder_put_stranger(rig, name, 0);
-	child = fork();
-	assert_true(child >= 0);
+	child = folder_fork();
 	if (child == 0) {
 		openat(rig->fd, name, O_WRONLY);
 		_exit(0);
