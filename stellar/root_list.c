@@ -134,8 +134,9 @@ int root_list_read(int roots_fd, const struct id_scheme *scheme, struct root_lis
 		root_list_release(list);
 		return r;
 	}
-	qsort(list->roots, list->count, sizeof(*list->roots), by_name);
-	if (list->bad_count > 0)
+	if (list->roots)
+		qsort(list->roots, list->count, sizeof(*list->roots), by_name);
+	if (list->bad)
 		qsort(list->bad, list->bad_count, sizeof(*list->bad), by_text);
 	return 0;
 }

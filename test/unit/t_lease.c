@@ -73,7 +73,7 @@ static void find_file(const struct folder_rig *rig, char name[static 256])
 	assert_non_null(folder);
 	while ((entry = readdir(folder))) {
 		if (entry->d_name[0] != '.')
-			strcpy(name, entry->d_name);
+			snprintf(name, 256, "%s", entry->d_name);
 	}
 	closedir(folder);
 }

@@ -15,11 +15,14 @@ enum { COPY_BYTES = sizeof(struct st_root), FILE_BYTES = 2 * COPY_BYTES };
 
 /* --- names ---------------------------------------------------------------------------------- */
 
-static char *repeat(char *to, const char *text, size_t count)
+/* @text @count times, and @end. */
+static char *repeat(char *to, const char *text, size_t count, const char *end)
 {
-	*to = '\0';
+	const size_t step = strlen(text);
+
 	for (size_t i = 0; i < count; i++)
-		strcat(to, text);
+		memcpy(to + i * step, text, step);
+	memcpy(to + count * step, end, strlen(end) + 1);
 	return to;
 }
 
@@ -40,14 +43,13 @@ static void test_good_names(void **state)
 		"a-/-",
 		"a:/:b",
 		"9..",
-		repeat(longest, "x", 200),
-		repeat(slashes, "x", 200),
-		repeat(all_slashes, "a/", 25),
+		repeat(longest, "x", 200, ""),
+		repeat(slashes, "x", 200, ""),
+		repeat(all_slashes, "a/", 25, "b"),
 	};
 	const struct folder_rig *rig = *state;
 	struct root_list list;
 
-	strcat(all_slashes, "b");
 	for (int i = 0; i < 25; i++)
 		slashes[1 + 2 * i] = '/';
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -110,13 +112,12 @@ static void test_bad_names(void **state)
 		"a\x7f",
 		"\x01",
 		"a\tb",
-		repeat(too_long, "x", 201),
-		repeat(too_deep, "a/", 26),
+		repeat(too_long, "x", 201, ""),
+		repeat(too_deep, "a/", 26, "b"),
 		huge,
 	};
 	const struct folder_rig *rig = *state;
 
-	strcat(too_deep, "b");
 	memset(huge, 'h', sizeof(huge) - 1);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct root root = make_root("a", 1);

@@ -320,8 +320,7 @@ static void test_fifo_is_not_opened(void **state)
 	folder_put_stranger(rig, name, 0);
 	child = folder_fork();
 	if (child == 0) {
-		openat(rig->fd, name, O_WRONLY);
-		_exit(0);
+		_exit(openat(rig->fd, name, O_WRONLY) < 0);
 	}
 	for (int i = 0; i < 20; i++) {
 		usleep(5000);
