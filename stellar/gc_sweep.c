@@ -31,6 +31,7 @@ enum {
 
 struct batch {
 	struct gc_pack *packs[BATCH_PACKS];
+	struct pack *files[BATCH_PACKS]; /* owned: locked while they go; NULL: not yet */
 	size_t count;
 	uint64_t live_bytes;
 	uint64_t live_entries;
@@ -187,6 +188,20 @@ static int change_index(struct gc *g, struct batch *b, struct err *e)
 	return index_commit(w, e);
 }
 
+/*
+ * Between the index letting go of a pack and its file going, it looks like one that a crash left out
+ * of the index; the lock says that it is not.
+ */
+static bool lock_files(struct gc *g, struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		if (pack_open(&b->files[i], &g->store->place, &b->packs[i]->info.id, NULL) < 0 ||
+		    !pack_lock(b->files[i], &g->store->place))
+			return false;
+	}
+	return true;
+}
+
 static bool is_pinned(const struct batch *b, const struct lease_set *leases)
 {
 	for (size_t i = 0; i < b->count; i++) {
@@ -244,7 +259,7 @@ static int sweep_batch(struct gc *g, struct batch *b, struct err *e)
 	int r = copy_batch(g, b, e);
 
 	if (r == 0)
-		r = change_over(g, b, e);
+		r = lock_files(g, b) ? change_over(g, b, e) : 1;
 	if (r == 0) {
 		g->result->packs_removed += b->live_entries == 0 ? b->count : 0;
 		g->result->packs_repacked += b->live_entries == 0 ? 0 : b->count;
@@ -257,6 +272,8 @@ static int sweep_batch(struct gc *g, struct batch *b, struct err *e)
 		if (r > 0)
 			g->result->packs_pinned += b->count;
 	}
+	for (size_t i = 0; i < b->count; i++)
+		pack_close(b->files[i]);
 	pack_writer_free(b->writer);
 	*b = (struct batch){ 0 };
 	return r < 0 ? r : 0;
@@ -373,7 +390,8 @@ static int remove_leftover(struct gc *g, const char *name, const struct pack_id 
 	if (r != 0)
 		return r < 0 ? r : 0;
 	fd = file_open_regular(g->store->packs_fd, name, O_RDONLY);
-	if (fd < 0 || file_lock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fd < 0 || file_lock(fd, LOCK_EX | LOCK_NB) < 0 ||
+	    !file_is_named(fd, g->store->packs_fd, name))
 		return 0; /* gone, or in work */
 	/* Its writer entered it before it let go of the lock. */
 	r = store_reader_renew(g->reader, e);

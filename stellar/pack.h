@@ -98,6 +98,12 @@ const struct chunk_id *pack_dictionary_id(const struct pack *p); /* zero: none *
 /* Whether its writer lives: holds the lock. Takes and gives back the lock otherwise. */
 bool pack_is_being_written(const struct pack *p);
 
+/*
+ * Takes the lock of a pack that has no writer, until pack_close(): who enters it into the index or
+ * removes it holds it, so that no two do both. False: somebody has it, or the file is gone.
+ */
+bool pack_lock(struct pack *p, const struct pack_place *place);
+
 struct pack_table {
 	struct pack_entry *entries; /* owned; checked: within the file, rising, not overlapping */
 	uint32_t count;

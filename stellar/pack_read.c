@@ -166,6 +166,15 @@ bool pack_is_being_written(const struct pack *p)
 	return false;
 }
 
+bool pack_lock(struct pack *p, const struct pack_place *place)
+{
+	char name[PACK_NAME_BYTES];
+
+	pack_name(&p->id, name);
+	return file_lock(p->fd, LOCK_EX | LOCK_NB) == 0 &&
+	       file_is_named(p->fd, place->packs_fd, name);
+}
+
 /* --- table --------------------------------------------------------------------------------- */
 
 /* The offset and length of a table, as a valid trailer says. */

@@ -11,9 +11,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
+#include "base/quote.h"
 #include "stellar/reader.h"
 #include "stellar/store_impl.h"
 
@@ -94,8 +97,8 @@ static int adopt(struct adoption *a, const struct pack_id *id, bool is_last, str
 		return r < 0 ? r : 0;
 	if (pack_open(&p, &a->store->place, id, &why) < 0)
 		return why.code == -ENOMEM ? err_set(e, -ENOMEM, "%s", why.msg) : 0;
-	/* Its writer enters it before it lets go of the lock. */
-	if (!pack_is_being_written(p)) {
+	/* Its writer enters it before it lets go of the lock; gc removes it before it does. */
+	if (pack_lock(p, &a->store->place)) {
 		r = store_reader_renew(a->reader, e);
 		if (r == 0)
 			r = is_known(a, id, e);
@@ -112,8 +115,11 @@ static int adopt(struct adoption *a, const struct pack_id *id, bool is_last, str
 	return r < 0 ? r : 0;
 }
 
-/* One time through the folder. */
-static int round_trip(struct adoption *a, bool is_last, struct err *e)
+/*
+ * One time through the folder; when @is_look only to see whether there is anything to do, which
+ * a->waiting says then.
+ */
+static int round_trip(struct adoption *a, bool is_look, bool is_last, struct err *e)
 {
 	const int copy = openat(a->store->packs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -122,17 +128,41 @@ static int round_trip(struct adoption *a, bool is_last, struct err *e)
 	int r = 0;
 
 	if (!dir) {
-		r = err_errno(e, -errno, "cannot read the folder '%s/packs'", a->store->path);
+		r = err_errno(e, -errno, "cannot read the folder %s/packs",
+			      quote(a->store->path).text);
 		if (copy >= 0)
 			close(copy);
 		return r;
 	}
 	a->waiting = 0;
 	while (r == 0 && (entry = readdir(dir))) {
-		if (pack_id_from_name(&id, entry->d_name) == 0)
+		if (pack_id_from_name(&id, entry->d_name) < 0)
+			continue;
+		if (!is_look) {
 			r = adopt(a, &id, is_last, e);
+			continue;
+		}
+		r = is_known(a, &id, e);
+		a->waiting += r == 0;
+		r = r < 0 ? r : 0;
 	}
 	closedir(dir);
+	return r;
+}
+
+static int all_rounds(struct adoption *a, struct err *e)
+{
+	/* One does it; who opens the store meanwhile waits until everything is there. */
+	auto_fd int lock = openat(a->store->dir_fd, "index", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = lock < 0 ? -errno : file_lock(lock, LOCK_EX);
+
+	if (r < 0)
+		return err_errno(e, r, "cannot lock the folder 'index'");
+	for (unsigned i = 0; i < ROUNDS && r == 0; i++) {
+		r = round_trip(a, false, i == ROUNDS - 1, e);
+		if (a->waiting == 0)
+			break;
+	}
 	return r;
 }
 
@@ -141,15 +171,11 @@ int store_adopt_packs(struct store *s, struct err *e)
 	struct adoption a = { .store = s };
 	int r = store_reader_new(&a.reader, s, e);
 
-	if (r == 0) {
+	if (r == 0)
+		r = round_trip(&a, true, false, e);
+	if (r == 0 && a.waiting > 0) {
 		a.buf = malloc(CHUNK_MAX_BYTES);
-		if (!a.buf)
-			r = err_set(e, -ENOMEM, "out of memory");
-	}
-	for (unsigned i = 0; i < ROUNDS && r == 0; i++) {
-		r = round_trip(&a, i == ROUNDS - 1, e);
-		if (a.waiting == 0)
-			break;
+		r = a.buf ? all_rounds(&a, e) : err_set(e, -ENOMEM, "out of memory");
 	}
 	store_reader_free(a.reader);
 	free(a.buf);

@@ -37,7 +37,7 @@ static bool is_of_init(const char *name)
 		if (strcmp(name, locks[i]) == 0)
 			return true;
 	}
-	return strcmp(name, "superblock.new") == 0;
+	return strcmp(name, "+tmp.superblock") == 0;
 }
 
 static int check_empty(int dir_fd, const char *path, struct err *e)
@@ -91,7 +91,7 @@ static void remove_parts(int dir_fd)
 	for (size_t i = 0; index_fd >= 0 && i < ARRAY_LEN(index_files); i++)
 		unlinkat(index_fd, index_files[i], 0);
 	unlinkat(dir_fd, "superblock", 0);
-	unlinkat(dir_fd, "superblock.new", 0);
+	unlinkat(dir_fd, "+tmp.superblock", 0);
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		unlinkat(dir_fd, folders[i], AT_REMOVEDIR);
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
