@@ -179,6 +179,7 @@ struct piece pieces_make(struct piece_list *list, unsigned int zero_every)
 	if (zero_every > 0 && random % zero_every == 0) {
 		piece.is_zero = true;
 		piece.bytes = CHUNK_BLOCK_BYTES * (1 + pieces_random(list) % 1000);
+		piece.bytes -= random >> 32 & 1; /* importers have it at the end only */
 		return piece;
 	}
 	piece.bytes = 1 + pieces_random(list) % 100000;
