@@ -20,9 +20,7 @@ static int write_range(struct session *s, struct options *o, const char *path,
 	struct progress progress;
 	int r = store_find(s->store, o->operands[0], &lease, root, e);
 
-	if (r < 0)
-		return r;
-	if (o->offset > root->bytes)
+	if (r == 0 && o->offset > root->bytes)
 		r = err_set(e, -EINVAL, "--offset %llu is behind the end of image %s, at %llu",
 			    (unsigned long long)o->offset, quote(o->operands[0]).text,
 			    (unsigned long long)root->bytes);

@@ -2,6 +2,7 @@
 /* A passphrase from the terminal: see secret.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -12,19 +13,24 @@
 #include "stellarium/cancel.h"
 #include "stellarium/secret_impl.h"
 
-/* Reads a line without its end, at most @cap bytes. Returns the length or -errno. */
-static ssize_t read_line(int fd, uint8_t *line, size_t cap, struct err *e)
+/*
+ * Reads a line without its end, at most @cap bytes. Returns the length or -errno. Signals are let
+ * through by @waiting only while nothing is there, so none can come between a look and the wait.
+ */
+static ssize_t read_line(int fd, uint8_t *line, size_t cap, const sigset_t *waiting, struct err *e)
 {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	size_t len = 0;
 
 	for (;;) {
 		uint8_t byte = 0;
-		ssize_t n = read(fd, &byte, 1);
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR && !cancel_signal())
-			continue;
-		if (n < 0 && errno == EINTR)
+		if (cancel_signal())
 			return err_set(e, -ECANCELED, "interrupted");
+		if (ppoll(&p, 1, NULL, waiting) < 0)
+			continue;
+		n = read(fd, &byte, 1);
 		if (n < 0)
 			return err_errno(e, -errno, "cannot read from the terminal");
 		if (n == 0 && len == 0)
@@ -37,14 +43,11 @@ static ssize_t read_line(int fd, uint8_t *line, size_t cap, struct err *e)
 	}
 }
 
-/*
- * One question. Echo is off from before the question to after the answer; what was typed ahead is
- * thrown away. Being stopped (Ctrl-Z) has to wait, since the shell would get the silent terminal.
- */
-static ssize_t ask(int fd, const char *prompt, uint8_t *line, struct err *e)
+/* Echo is off from before the question to after the answer; what was typed ahead is thrown away. */
+static ssize_t ask_silently(int fd, const char *prompt, uint8_t *line, const sigset_t *waiting,
+			    struct err *e)
 {
 	struct termios before, silent;
-	sigset_t stops, mask;
 	ssize_t n;
 
 	if (tcgetattr(fd, &before) < 0)
@@ -52,18 +55,32 @@ static ssize_t ask(int fd, const char *prompt, uint8_t *line, struct err *e)
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 	silent.c_lflag |= ICANON | ISIG;
-	sigemptyset(&stops);
-	sigaddset(&stops, SIGTSTP);
-	sigprocmask(SIG_BLOCK, &stops, &mask);
-	if (tcsetattr(fd, TCSAFLUSH, &silent) < 0) {
-		n = err_errno(e, -errno, "cannot silence the terminal");
-	} else {
-		(void)!file_write_full(fd, prompt, strlen(prompt));
-		n = read_line(fd, line, SECRET_PASSPHRASE_MAX_BYTES, e);
-		tcsetattr(fd, TCSAFLUSH, &before);
-		(void)!file_write_full(fd, "\n", 1);
-	}
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	if (tcsetattr(fd, TCSAFLUSH, &silent) < 0)
+		return err_errno(e, -errno, "cannot silence the terminal");
+	(void)!file_write_full(fd, prompt, strlen(prompt));
+	n = read_line(fd, line, SECRET_PASSPHRASE_MAX_BYTES, waiting, e);
+	tcsetattr(fd, TCSAFLUSH, &before);
+	(void)!file_write_full(fd, "\n", 1);
+	return n;
+}
+
+/*
+ * One question. Being stopped (Ctrl-Z) has to wait: the shell would get the silent terminal. In the
+ * background, though, we are stopped before anything is changed.
+ */
+static ssize_t ask(int fd, const char *prompt, uint8_t *line, struct err *e)
+{
+	sigset_t all, before, waiting;
+	ssize_t n;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGTTIN);
+	sigdelset(&all, SIGTTOU);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	waiting = before;
+	sigaddset(&waiting, SIGTSTP);
+	n = ask_silently(fd, prompt, line, &waiting, e);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return n;
 }
 
