@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """stellarium and people: keys and passphrases, progress, signals, pipes; and its own sandbox."""
+import json
 import os
 import pathlib
 import re
@@ -183,13 +184,12 @@ class TestProgress:
         assert re.search(r"\r\x1b\[Kslow: [\d.]+ MiB", text), text
 
     def test_of_a_file(self, store, tmp_path):
-        """A disk that is slow: this test stops the program while it works."""
-        (tmp_path / "file").write_bytes(data(64 * MIB))
+        (tmp_path / "file").write_bytes(data(16 * MIB))
         terminal = Terminal("--store", store.path, "import", tmp_path / "file", "--threads", "1",
                             "--codec", "zstd:19")
         status, text = terminal.end()
         assert status == 0
-        assert re.search(r"\rfile +\d+% \[=*>? *\] [\d.]+ MiB of 64 MiB, [\d.]+ .iB/s, \d:\d\d left"
+        assert re.search(r"\rfile +\d+% \[=*>? *\] [\d.]+ MiB of 16 MiB, [\d.]+ .iB/s, \d:\d\d left"
                          r"\x1b\[K", text), text
         assert all(len(line) < 90 for line in text.split("\r"))
 
@@ -348,3 +348,15 @@ def test_the_process_gives_up_what_it_does_not_need(store):
     os.close(write)
     process.communicate(timeout=vmm.DEADLINE_S)
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(not jail.is_static(stellar.STELLARIUM), reason="a sanitizer needs more")
+def test_a_store_cannot_lead_out_of_itself(store, tmp_path):
+    layers = json.loads(vmm.run("sandbox", "status", "--json").stdout)["layers"]
+    if not any(layer["offered"] for layer in layers if layer["layer"] == "landlock"):
+        pytest.skip("no Landlock")
+    store.put("a", b"content")
+    index = store.path / "index" / "data.mdb"
+    index.rename(tmp_path / "elsewhere")
+    index.symlink_to(tmp_path / "elsewhere")
+    refused(store.run("cat", "a"), 1, "cannot open the index: Permission denied")
