@@ -65,6 +65,9 @@ struct option_seen {
 	bool rows[OPTIONS_MAX];
 };
 
+/* A setter of flags: a bool at the spec's offset. */
+option_setter option_set_flag;
+
 /* Row number @i, counted over the groups (NULL at the end); NULL behind the last. */
 const struct option_spec *option_at(const struct option_group *const *groups, size_t i);
 

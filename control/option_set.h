@@ -7,7 +7,6 @@
 
 #include "control/options.h"
 
-option_setter option_set_flag; /* bool: true */
 option_setter option_set_path; /* char *, owned by the settings: any text but "" */
 option_setter option_set_allow; /* struct options.allowed: adds one */
 option_setter option_set_borrowed; /* const char *, borrowed from argv: any text but "" */
