@@ -15,17 +15,6 @@ static void *member(struct options *o, const struct option_spec *spec)
 	return (char *)o + spec->offset;
 }
 
-int option_set_flag(struct options *o, const struct option_spec *spec, const char *value,
-		    struct err *e)
-{
-	bool *flag = member(o, spec);
-
-	(void)value;
-	(void)e;
-	*flag = true;
-	return 0;
-}
-
 int option_set_text(struct options *o, const struct option_spec *spec, const char *value,
 		    struct err *e)
 {

@@ -4,6 +4,6 @@
 
 #include "stellarium/options.h"
 
-option_setter option_set_flag, option_set_text, option_set_size, option_set_key_path;
+option_setter option_set_text, option_set_size, option_set_key_path;
 option_setter option_set_key_fd, option_set_chunking, option_set_codec, option_set_threads;
 option_setter option_set_percent, option_set_dictionary_bytes, option_set_help, option_set_version;

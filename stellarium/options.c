@@ -119,7 +119,8 @@ static int find_help(struct options *o, struct err *e)
 		if (!verb_has_topic(verb, words[0]))
 			continue;
 		used = second ? 2 : 1;
-		if (used < o->nr_operands || (second && words[1] && strcmp(second + 1, words[1])))
+		if (used < o->nr_operands ||
+		    (second && words[1] && strcmp(second + 1, words[1]) != 0))
 			continue;
 		if (used == o->nr_operands)
 			o->verb = verb;
@@ -154,7 +155,7 @@ static int check_whole(struct options *o, struct err *e)
 {
 	int r;
 
-	if (o->action != OPTIONS_RUN)
+	if (o->action != OPTIONS_RUN || !o->verb)
 		return 0;
 	if (!o->verb->run)
 		return find_help(o, e);

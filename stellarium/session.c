@@ -47,7 +47,7 @@ static int ask(struct session *s, const char *path, const struct superblock *sb,
 int session_find_key(struct session *s, const struct options *o, bool is_damaged, struct err *e)
 {
 	const bool is_given = o->key.source != KEY_SOURCE_NONE;
-	struct superblock sb;
+	struct superblock sb = { 0 };
 	int r = secret_read(&s->secret, &o->key, e);
 
 	if (r < 0)
