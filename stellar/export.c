@@ -274,7 +274,11 @@ static int run(struct export *x, struct manifest_cursor *cursor, struct err *e)
 			break;
 		}
 		g = pipeline_slot(p, e);
-		r = g ? gather(x, cursor, &next, &has_next, g, e) : e->code;
+		if (!g) {
+			r = e->code;
+			break;
+		}
+		r = gather(x, cursor, &next, &has_next, g, e);
 		if (r <= 0)
 			break;
 		pipeline_submit(p);

