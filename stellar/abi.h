@@ -104,7 +104,12 @@ struct st_pack_entry {
 	uint8_t kind; /* enum chunk_kind */
 	uint8_t codec; /* enum codec */
 	uint8_t is_sealed; /* 1: nonce (24), ciphertext, tag (16); see crypt.h */
-	uint8_t zero[5];
+	uint8_t zero;
+	/*
+	 * The first 4 bytes of the sum of the payload when it is compressed and not sealed, else
+	 * zero. Such a payload may be changed and still give the same chunk.
+	 */
+	le32 payload_sum;
 };
 static_assert(sizeof(struct st_pack_entry) == 56, "on-disk size");
 

@@ -19,15 +19,16 @@
 #include "stellar/store_impl.h"
 
 enum {
-	GROUP_BYTES = 4 << 20, /* read and written at once */
-	GROUP_CAP = GROUP_BYTES + CHUNK_MAX_BYTES,
+	GROUP_BYTES = 1 << 20, /* read and written at once, and an extent more */
+	ZEROS_MAX_BYTES = 128 << 10, /* longer runs are between groups */
 	EXTENTS_MAX = 1024,
 	WAIT_MS = 100, /* for a stream, between looks at is_cancelled */
 };
 
 /* A slot of the pipeline: extents that follow each other, with data. */
 struct group {
-	uint8_t *buf; /* owned: GROUP_CAP; the image from `offset` on, without holes at its ends */
+	uint8_t *
+		buf; /* owned: GROUP_BYTES and an extent; the image from `offset` on, without holes at its ends */
 	uint64_t offset; /* in the image */
 	size_t len;
 	struct extent *extents; /* owned: EXTENTS_MAX */
@@ -40,6 +41,7 @@ struct export
 	int fd; /* borrowed */
 	const char *target; /* borrowed; for messages */
 	const struct export_options *options;
+	uint32_t chunk_max_bytes; /* that the image may have */
 	uint64_t begin, end; /* of what is wanted, in the image */
 	uint64_t written_to; /* of a stream: the place in the image that is written next */
 };
@@ -201,11 +203,11 @@ static int retire(void *opaque, void *slot, struct err *e)
 
 /* --- walking ------------------------------------------------------------------------------- */
 
-static int allocate(struct group *g, struct err *e)
+static int allocate(const struct export *x, struct group *g, struct err *e)
 {
 	if (g->buf)
 		return 0;
-	g->buf = malloc(GROUP_CAP);
+	g->buf = malloc(GROUP_BYTES + (size_t)max_u64(x->chunk_max_bytes, ZEROS_MAX_BYTES));
 	g->extents = calloc(EXTENTS_MAX, sizeof(*g->extents));
 	return g->buf && g->extents ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
@@ -222,13 +224,17 @@ static void release_group(void *slot)
 static int gather(const struct export *x, struct manifest_cursor *cursor, struct extent *next,
 		  bool *has_next, struct group *g, struct err *e)
 {
-	int r = allocate(g, e);
+	int r = allocate(x, g, e);
 
 	g->count = 0;
 	g->len = 0;
 	while (r == 0 && *has_next && next->offset < x->end) {
-		const bool is_long = next->is_zero && next->bytes > GROUP_BYTES / 16;
+		const bool is_long = next->is_zero && next->bytes > ZEROS_MAX_BYTES;
 
+		if (!next->is_zero && next->bytes > x->chunk_max_bytes)
+			return err_set(e, -EBADMSG,
+				       "a chunk is longer than the image's chunks are, at %llu",
+				       (unsigned long long)next->offset);
 		if (g->count == 0)
 			g->offset = next->offset;
 		/* Long runs of zeros are between groups. */
@@ -313,6 +319,7 @@ int export_image(struct store *s, const struct chunk_id *image, int fd, const ch
 	r = manifest_open(&cursor, image, &source, e);
 	if (r == 0) {
 		bytes = manifest_info(cursor)->bytes;
+		x.chunk_max_bytes = manifest_info(cursor)->chunking.max_bytes;
 		x.begin = x.written_to = min_u64(o->offset, bytes);
 		x.end = x.begin + min_u64(o->bytes, bytes - x.begin);
 		if (o->is_sparse && !o->is_stream && ftruncate(fd, (off_t)(x.end - x.begin)) < 0)

@@ -18,15 +18,9 @@
 
 enum {
 	SEGMENT_MIN_BYTES = 1 << 20, /* read and put at once: as much, or a chunk */
-	SEGMENT_MAX_BYTES = 4 << 20,
-	SEGMENT_CAP = 2 * SEGMENT_MAX_BYTES, /* with what the segment before left */
 	STRETCHES_MAX = 256,
 	BUDGET_MIN_BYTES = 64 << 10, /* less is not worth a read in the same segment */
-	PIECES_MAX = 16384,
-	PIECES_ROOM = 12288, /* what SEGMENT_CAP can become: chunks of 1 KiB, and runs of zeros */
 };
-static_assert((int)SEGMENT_MAX_BYTES >= (int)CHUNK_FIXED_MAX_BYTES, "a rest is less than a chunk");
-static_assert((int)SEGMENT_MAX_BYTES >= 4 * (int)CHUNK_AVERAGE_MAX_BYTES, "likewise");
 
 struct piece {
 	uint64_t bytes;
@@ -44,9 +38,9 @@ struct stretch {
 struct segment {
 	struct stretch stretches[STRETCHES_MAX];
 	size_t stretch_count; /* what is to be read; 0: buf has it, cut already */
-	uint8_t *buf; /* owned: SEGMENT_CAP; allocated when first used */
-	struct piece *pieces; /* owned: PIECES_MAX */
-	struct txn_item *items; /* owned: PIECES_MAX */
+	uint8_t *buf; /* owned; allocated when first used, like the next two */
+	struct piece *pieces; /* owned */
+	struct txn_item *items; /* owned */
 	size_t piece_count, item_count;
 };
 
@@ -58,10 +52,12 @@ struct import {
 	struct chunk_params chunking;
 	struct import_source source;
 	struct import_result *result;
-	size_t segment_bytes;
+	size_t segment_bytes; /* read at once */
+	size_t buf_bytes; /* with what the segment before left */
+	size_t pieces_max; /* what that can become */
 	bool is_planned; /* workers read and cut */
 	/* A run of data that was not cut to its end, for the next segment: */
-	uint8_t *rest; /* owned: SEGMENT_MAX_BYTES */
+	uint8_t *rest; /* owned: less than a chunk */
 	size_t rest_len;
 	uint64_t at; /* place in the image of what is cut next; when not planned */
 };
@@ -137,13 +133,13 @@ static size_t cut(const struct chunk_params *p, struct segment *g, uint64_t at, 
 
 /* --- reading ------------------------------------------------------------------------------- */
 
-static int allocate(struct segment *g, struct err *e)
+static int allocate(const struct import *im, struct segment *g, struct err *e)
 {
 	if (g->buf)
 		return 0;
-	g->buf = malloc(SEGMENT_CAP);
-	g->pieces = calloc(PIECES_MAX, sizeof(*g->pieces));
-	g->items = calloc(PIECES_MAX, sizeof(*g->items));
+	g->buf = malloc(im->buf_bytes);
+	g->pieces = calloc(im->pieces_max, sizeof(*g->pieces));
+	g->items = calloc(im->pieces_max, sizeof(*g->items));
 	return g->buf && g->pieces && g->items ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
@@ -161,14 +157,14 @@ static int fill(struct import *im, struct segment *g, struct err *e)
 {
 	size_t len = im->rest_len, budget = im->segment_bytes;
 	bool is_rest = len > 0;
-	int r = allocate(g, e);
+	int r = allocate(im, g, e);
 
 	if (r < 0)
 		return r;
 	g->piece_count = g->item_count = g->stretch_count = 0;
 	memcpy(g->buf, im->rest, len);
 	im->rest_len = 0;
-	while (budget >= BUDGET_MIN_BYTES && g->piece_count + PIECES_ROOM < PIECES_MAX) {
+	for (size_t i = 0; i < STRETCHES_MAX && budget >= BUDGET_MIN_BYTES; i++) {
 		const int64_t hole = import_source_hole(&im->source, e);
 		size_t known = is_rest ? len : 0, done;
 		uint8_t *data = g->buf + len - known;
@@ -270,7 +266,7 @@ static int put_segment(void *state, void *slot, struct err *e)
 {
 	struct import_worker *w = state;
 	struct segment *g = slot;
-	int r = allocate(g, e);
+	int r = allocate(w->import, g, e);
 
 	if (r == 0 && g->stretch_count > 0)
 		r = read_planned(w->import, g, e);
@@ -351,6 +347,19 @@ static int run(struct import *im, const struct work_control *work, struct err *e
 	return r < 0 && e && e->code < 0 ? e->code : r;
 }
 
+/* Runs of zeros and of data take turns by blocks at most; chunks are at least as long as they say. */
+static void size_segments(struct import *im)
+{
+	const struct chunk_params *p = &im->chunking;
+	const size_t least = (size_t)min_u64(p->min_bytes, CHUNK_BLOCK_BYTES);
+
+	im->segment_bytes = (size_t)max_u64(SEGMENT_MIN_BYTES, p->max_bytes);
+	im->is_planned = p->method == CHUNK_FIXED && !im->source.is_stream;
+	im->buf_bytes = im->segment_bytes + (im->is_planned ? 0 : p->max_bytes);
+	im->pieces_max =
+		im->buf_bytes / least + 2 * (im->buf_bytes / CHUNK_BLOCK_BYTES) + 4 * STRETCHES_MAX;
+}
+
 static int begin(struct import *im, const struct import_options *o, struct err *e)
 {
 	const struct superblock *sb = store_superblock(im->store);
@@ -358,9 +367,8 @@ static int begin(struct import *im, const struct import_options *o, struct err *
 	int r;
 
 	im->chunking = o->chunking.method ? o->chunking : sb->chunking;
-	im->segment_bytes = (size_t)max_u64(SEGMENT_MIN_BYTES, im->chunking.max_bytes);
-	im->is_planned = im->chunking.method == CHUNK_FIXED && !im->source.is_stream;
-	im->rest = malloc(SEGMENT_MAX_BYTES);
+	size_segments(im);
+	im->rest = malloc(im->chunking.max_bytes);
 	if (!im->rest)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = txn_begin(&im->txn, im->store, o->has_codec ? &o->codec : &sb->codec, e);

@@ -128,5 +128,14 @@ int index_sync(struct index *x, struct err *e);
 /* 0: as its digest says; -ENODATA: there is none that can tell; -EUCLEAN: damaged. */
 int index_check_digest(struct index *x, struct err *e);
 
+/*
+ * The same of the file of an index that is not open, in @folder_fd (index/), of any length. -EBADMSG:
+ * the digest itself is damaged.
+ */
+int index_check_file(int folder_fd, struct err *e);
+
+/* Leaves a digest of it, of any length. 0 or -errno with @e filled. */
+int index_leave_digest(struct index *x, struct err *e);
+
 /* Makes an empty index in place of whatever is there (no one has the store open). */
 int index_remake(const char *store_path, const uint8_t *uuid, struct err *e);

@@ -39,7 +39,12 @@ struct pack_entry {
 	uint8_t kind; /* enum chunk_kind */
 	uint8_t codec; /* enum codec */
 	bool is_sealed;
+	uint32_t payload_sum; /* of tables; pack_append() makes it itself */
 };
+
+/* What the table says of such a payload (struct st_pack_entry). */
+uint32_t pack_payload_sum(const struct id_scheme *scheme, const struct pack_entry *entry,
+			  const void *payload);
 
 void pack_id_to_hex(const struct pack_id *id, char hex[static PACK_ID_HEX_BYTES]);
 void pack_name(const struct pack_id *id, char name[static PACK_NAME_BYTES]);
@@ -88,6 +93,12 @@ struct pack;
  */
 int pack_open(struct pack **out, const struct pack_place *place, const struct pack_id *id,
 	      struct err *e);
+/*
+ * The same whatever its header says, for fsck: what is wrong with that is in @fault (code 0: nothing;
+ * -EXDEV: another store's). The table of another pack under this name can be read then.
+ */
+int pack_open_damaged(struct pack **out, const struct pack_place *place, const struct pack_id *id,
+		      struct err *fault, struct err *e);
 void pack_close(struct pack *p); /* accepts NULL */
 
 const struct pack_id *pack_get_id(const struct pack *p);

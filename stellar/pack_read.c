@@ -17,7 +17,8 @@
 
 struct pack {
 	int fd; /* owned */
-	struct pack_id id;
+	struct pack_id id; /* of its name */
+	struct pack_id inner_id; /* of its header; the same but when it has another pack's name */
 	struct chunk_id dictionary_id;
 	uint64_t bytes; /* of the file */
 };
@@ -93,15 +94,16 @@ static int check_header(struct pack *p, const struct pack_place *place, const ch
 	    le32_get(h.zero) != 0 || !is_zero(h.zeros, sizeof(h.zeros)))
 		return err_set(e, -EBADMSG, "'packs/%s' is damaged: its header is wrong", name);
 	if (memcmp(h.uuid, place->uuid, sizeof(h.uuid)) != 0)
-		return err_set(e, -EBADMSG, "'packs/%s' belongs to another store", name);
+		return err_set(e, -EXDEV, "'packs/%s' belongs to another store", name);
+	memcpy(p->dictionary_id.bytes, h.dictionary_id, sizeof(h.dictionary_id));
+	p->inner_id = h.id;
 	if (memcmp(&h.id, &p->id, sizeof(h.id)) != 0)
 		return err_set(e, -EBADMSG, "'packs/%s' holds another pack", name);
-	memcpy(p->dictionary_id.bytes, h.dictionary_id, sizeof(h.dictionary_id));
 	return 0;
 }
 
-int pack_open(struct pack **out, const struct pack_place *place, const struct pack_id *id,
-	      struct err *e)
+int pack_open_damaged(struct pack **out, const struct pack_place *place, const struct pack_id *id,
+		      struct err *fault, struct err *e)
 {
 	char name[PACK_NAME_BYTES];
 	struct pack *p = calloc(1, sizeof(*p));
@@ -110,7 +112,8 @@ int pack_open(struct pack **out, const struct pack_place *place, const struct pa
 
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
-	p->id = *id;
+	p->id = p->inner_id = *id;
+	p->dictionary_id = place->dictionary_id;
 	pack_name(id, name);
 	p->fd = openat(place->packs_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (p->fd < 0)
@@ -120,14 +123,29 @@ int pack_open(struct pack **out, const struct pack_place *place, const struct pa
 	else if (!S_ISREG(st.st_mode))
 		r = err_set(e, -EBADMSG, "'packs/%s' is not a file", name);
 	else
-		r = check_header(p, place, name, e);
+		r = 0;
 	if (r < 0) {
 		pack_close(p);
 		return r;
 	}
 	p->bytes = (uint64_t)st.st_size;
+	*fault = (struct err){ 0 };
+	fault->code = check_header(p, place, name, fault);
 	*out = p;
 	return 0;
+}
+
+int pack_open(struct pack **out, const struct pack_place *place, const struct pack_id *id,
+	      struct err *e)
+{
+	struct err fault;
+	int r = pack_open_damaged(out, place, id, &fault, e);
+
+	if (r < 0 || fault.code == 0)
+		return r;
+	pack_close(*out);
+	*out = NULL;
+	return err_set(e, fault.code == -EXDEV ? -EBADMSG : fault.code, "%s", fault.msg);
 }
 
 void pack_close(struct pack *p)
@@ -205,6 +223,19 @@ static bool read_trailer(const struct st_pack_trailer *raw, const struct id_sche
 	       2 * a->table_bytes + trailers == file_bytes - a->table_offset;
 }
 
+uint32_t pack_payload_sum(const struct id_scheme *scheme, const struct pack_entry *entry,
+			  const void *payload)
+{
+	uint8_t sum[STORE_SUM_BYTES];
+	le32 begin;
+
+	if (entry->codec == CODEC_NONE || entry->is_sealed)
+		return 0;
+	id_sum(scheme, payload, entry->stored_bytes, sum);
+	memcpy(&begin, sum, sizeof(begin));
+	return le32_get(begin);
+}
+
 /* An entry that makes sense and follows what ends at @end. */
 static bool get_entry(const struct st_pack_entry *raw, uint64_t end, uint64_t payload_end,
 		      struct pack_entry *out)
@@ -218,13 +249,16 @@ static bool get_entry(const struct st_pack_entry *raw, uint64_t end, uint64_t pa
 	out->kind = raw->kind;
 	out->codec = raw->codec;
 	out->is_sealed = raw->is_sealed != 0;
+	out->payload_sum = le32_get(raw->payload_sum);
 	if (!ck_add(out->offset, out->stored_bytes, &after) || out->offset < end ||
 	    after > payload_end)
 		return false;
 	if (out->raw_bytes == 0 || out->raw_bytes > CHUNK_MAX_BYTES || out->stored_bytes == 0 ||
 	    out->stored_bytes > CHUNK_MAX_BYTES + SEAL_EXTRA_BYTES)
 		return false;
-	if (raw->is_sealed > 1 || !is_zero(raw->zero, sizeof(raw->zero)))
+	if (raw->is_sealed > 1 || raw->zero != 0)
+		return false;
+	if (out->payload_sum != 0 && (out->codec == CODEC_NONE || out->is_sealed))
 		return false;
 	return out->kind >= CHUNK_KIND_DATA && out->kind <= CHUNK_KIND_DICTIONARY &&
 	       out->codec <= CODEC_ZSTD_DICTIONARY;
@@ -281,7 +315,8 @@ static int read_one(const struct pack *p, const struct id_scheme *scheme,
 		return err_set(e, -ENOMEM, "out of memory");
 	r = pack_read(p, bytes, a->table_bytes, a->table_offset + copy * a->table_bytes, e);
 	if (r == 0)
-		r = pack_table_parse(bytes, a->table_bytes, scheme, &p->id, a->table_offset, t, e);
+		r = pack_table_parse(bytes, a->table_bytes, scheme, &p->inner_id, a->table_offset,
+				     t, e);
 	if (r < 0)
 		pack_table_release(t);
 	return r;

@@ -248,6 +248,9 @@ int pack_append(struct pack_writer *w, struct pack_entry *entries, const struct 
 
 	if (count == 0)
 		return 0;
+	for (size_t i = 0; i < count; i++)
+		entries[i].payload_sum =
+			pack_payload_sum(w->place->scheme, &entries[i], payloads[i].iov_base);
 	pthread_mutex_lock(&w->lock);
 	base = w->end;
 	end = lay_out(entries, count, base);
@@ -291,6 +294,7 @@ static void put_entry(struct st_pack_entry *out, const struct pack_entry *entry)
 		.kind = entry->kind,
 		.codec = entry->codec,
 		.is_sealed = entry->is_sealed,
+		.payload_sum = le32_put(entry->payload_sum),
 	};
 	memcpy(out->id, entry->id.bytes, sizeof(out->id));
 }

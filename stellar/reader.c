@@ -70,9 +70,9 @@ struct index_reader *store_reader_index(struct store_reader *r)
 int store_reader_find(struct store_reader *r, const struct chunk_id *id, struct index_entry *out,
 		      struct err *e)
 {
-	int found = index_find(r->index, id, out, e);
+	int found = r->index ? index_find(r->index, id, out, e) : 0;
 
-	if (found == 0) {
+	if (found == 0 && r->index) {
 		found = index_reader_renew(r->index, e);
 		if (found == 0)
 			found = index_find(r->index, id, out, e);
@@ -132,56 +132,66 @@ static int decode(struct store_reader *r, const struct pack *p, const struct pac
 	return codec_decode(coder, entry->codec, bytes, len, buf, entry->raw_bytes, e);
 }
 
-/* The payload as it was before it was stored. */
-static int restore(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
-		   void *buf, struct err *e)
+/* Opens the seal: gives what is inside. */
+static int unseal(struct store_reader *r, const struct pack_entry *entry, const uint8_t **bytes,
+		  size_t *len, struct err *e)
 {
-	const bool is_plain = entry->codec == CODEC_NONE && !entry->is_sealed;
-	const uint8_t *bytes;
-	size_t len = entry->stored_bytes;
+	const struct seal_facts facts = { entry->id, entry->kind, entry->codec, entry->raw_bytes };
 	int code;
 
-	if (is_plain && entry->stored_bytes != entry->raw_bytes)
-		return err_set(e, -EBADMSG, "its lengths do not agree");
-	if (is_plain)
-		return pack_read(p, buf, len, entry->offset, e);
+	if (*len <= SEAL_EXTRA_BYTES)
+		return err_set(e, -EBADMSG, "it is too short");
+	code = grow(&r->opened, &r->opened_cap, *len, e);
+	if (code < 0)
+		return code;
+	code = sealer_open(r->store->sealer, &facts, *bytes, *len, r->opened);
+	if (code < 0)
+		return err_set(e, code, "its seal is broken");
+	*bytes = r->opened;
+	*len -= SEAL_EXTRA_BYTES;
+	return 0;
+}
+
+/* The payload as it was before it was stored, from @stored or, when that is NULL, from the disk. */
+static int restore(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
+		   const uint8_t *stored, void *buf, struct err *e)
+{
+	const bool is_plain = entry->codec == CODEC_NONE && !entry->is_sealed;
+	size_t len = entry->stored_bytes;
+	int code = 0;
+
 	if (entry->is_sealed != (r->store->sealer != NULL))
 		return err_set(e, -EBADMSG,
 			       entry->is_sealed ? "it is sealed, and the store is not"
 						: "it is not sealed");
-	code = grow(&r->stored, &r->stored_cap, len, e);
-	if (code == 0)
-		code = pack_read(p, r->stored, len, entry->offset, e);
-	if (code < 0)
-		return code;
-	bytes = r->stored;
-	if (entry->is_sealed) {
-		const struct seal_facts facts = { entry->id, entry->kind, entry->codec,
-						  entry->raw_bytes };
-
-		if (len <= SEAL_EXTRA_BYTES)
-			return err_set(e, -EBADMSG, "it is too short");
-		code = grow(&r->opened, &r->opened_cap, len, e);
-		if (code == 0)
-			code = sealer_open(r->store->sealer, &facts, r->stored, len, r->opened);
-		if (code < 0)
-			return err_set(e, code, "its seal is broken");
-		bytes = r->opened;
-		len -= SEAL_EXTRA_BYTES;
+	if (is_plain && entry->stored_bytes != entry->raw_bytes)
+		return err_set(e, -EBADMSG, "its lengths do not agree");
+	if (is_plain && stored) {
+		memcpy(buf, stored, len);
+		return 0;
 	}
-	return decode(r, p, entry, bytes, len, buf, e);
+	if (is_plain)
+		return pack_read(p, buf, len, entry->offset, e);
+	if (!stored) {
+		code = grow(&r->stored, &r->stored_cap, len, e);
+		if (code == 0)
+			code = pack_read(p, r->stored, len, entry->offset, e);
+		stored = r->stored;
+	}
+	if (code == 0 && entry->is_sealed)
+		code = unseal(r, entry, &stored, &len, e);
+	return code < 0 ? code : decode(r, p, entry, stored, len, buf, e);
 }
 
-int store_reader_check(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
-		       void *buf, struct err *e)
+int store_reader_check_stored(struct store_reader *r, const struct pack *p,
+			      const struct pack_entry *entry, const void *stored, void *buf,
+			      struct err *e)
 {
 	char name[PACK_NAME_BYTES], hex[CHUNK_ID_HEX_BYTES];
 	struct err why = { 0 };
 	struct chunk_id id;
-	int code = restore(r, p, entry, buf, &why);
+	int code = restore(r, p, entry, stored, buf, &why);
 
-	if (code == 0 && r->store->sealer && !entry->is_sealed)
-		code = err_set(&why, -EBADMSG, "it is not sealed");
 	if (code == 0) {
 		store_id_of(r->store, entry->kind, buf, entry->raw_bytes, &id);
 		if (!id_equal(&id, &entry->id))
@@ -192,6 +202,12 @@ int store_reader_check(struct store_reader *r, const struct pack *p, const struc
 	pack_name(pack_get_id(p), name);
 	id_to_hex(&entry->id, hex);
 	return err_set(e, code, "chunk %.16s in 'packs/%s' is damaged: %s", hex, name, why.msg);
+}
+
+int store_reader_check(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
+		       void *buf, struct err *e)
+{
+	return store_reader_check_stored(r, p, entry, NULL, buf, e);
 }
 
 /* --- by id --------------------------------------------------------------------------------- */

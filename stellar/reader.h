@@ -41,5 +41,10 @@ ssize_t store_reader_get(struct store_reader *r, enum chunk_kind kind, const str
 int store_reader_check(struct store_reader *r, const struct pack *p, const struct pack_entry *entry,
 		       void *buf, struct err *e);
 
+/* The same of a payload @stored that has been read already. */
+int store_reader_check_stored(struct store_reader *r, const struct pack *p,
+			      const struct pack_entry *entry, const void *stored, void *buf,
+			      struct err *e);
+
 /* Nodes and images, for manifest.h. */
 struct manifest_source store_reader_source(struct store_reader *r);

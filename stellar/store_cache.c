@@ -136,39 +136,47 @@ static const struct codec_dictionary *find_dictionary(struct store *s, const str
 	return found;
 }
 
-const struct codec_dictionary *store_dictionary(struct store *s, struct store_reader *r,
-						const struct chunk_id *id, struct err *e)
+int store_add_dictionary(struct store *s, const struct chunk_id *id, const void *bytes, size_t len,
+			 struct err *e)
 {
-	const struct codec_dictionary *found = find_dictionary(s, id);
-	struct loaded_dictionary *d;
-	auto_free uint8_t *bytes = NULL;
 	const int level = s->superblock.codec.level;
-	ssize_t len;
+	struct loaded_dictionary *d = calloc(1, sizeof(*d));
 	int code;
 
-	if (found)
-		return found;
-	bytes = malloc(CODEC_DICTIONARY_MAX_BYTES);
-	d = calloc(1, sizeof(*d));
-	if (!bytes || !d) {
-		free(d);
-		err_set(e, -ENOMEM, "out of memory");
-		return NULL;
-	}
-	len = store_reader_get(r, CHUNK_KIND_DICTIONARY, id, bytes, CODEC_DICTIONARY_MAX_BYTES, e);
-	code = len < 0 ? (int)len
-		       : codec_dictionary_new(&d->dictionary, bytes, (size_t)len,
-					      level ? level : CODEC_LEVEL_DEFAULT, e);
+	if (!d)
+		return err_set(e, -ENOMEM, "out of memory");
+	code = codec_dictionary_new(&d->dictionary, bytes, len, level ? level : CODEC_LEVEL_DEFAULT,
+				    e);
 	if (code < 0) {
 		free(d);
-		return NULL;
+		return code;
 	}
 	d->id = *id;
 	pthread_mutex_lock(&s->lock);
 	d->next = s->dictionaries; /* twice when two threads came at once: harmless */
 	s->dictionaries = d;
 	pthread_mutex_unlock(&s->lock);
-	return d->dictionary;
+	return 0;
+}
+
+const struct codec_dictionary *store_dictionary(struct store *s, struct store_reader *r,
+						const struct chunk_id *id, struct err *e)
+{
+	const struct codec_dictionary *found = find_dictionary(s, id);
+	auto_free uint8_t *bytes = NULL;
+	ssize_t len;
+
+	if (found)
+		return found;
+	bytes = malloc(CODEC_DICTIONARY_MAX_BYTES);
+	if (!bytes) {
+		err_set(e, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	len = store_reader_get(r, CHUNK_KIND_DICTIONARY, id, bytes, CODEC_DICTIONARY_MAX_BYTES, e);
+	if (len < 0 || store_add_dictionary(s, id, bytes, (size_t)len, e) < 0)
+		return NULL;
+	return find_dictionary(s, id);
 }
 
 void store_free_dictionaries(struct store *s)

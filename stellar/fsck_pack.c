@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks packs: which there are, what frames them, and all their payloads by all threads. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/quote.h"
+#include "stellar/codec.h"
+#include "stellar/fsck_impl.h"
+#include "stellar/pipeline.h"
+
+enum { FAULTS_MAX = 64 }; /* of a pack that are told one by one */
+
+/* --- the packs there are ------------------------------------------------------------------- */
+
+static int by_id(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct pack_id)); /* the first member */
+}
+
+static int by_id_of_pack(const void *a, const void *b)
+{
+	const struct fsck_pack *x = a, *y = b;
+
+	return by_id(&x->id, &y->id);
+}
+
+struct fsck_pack *fsck_find_pack(struct fsck *f, const struct pack_id *id)
+{
+	const struct fsck_pack key = { .id = *id };
+
+	if (f->pack_count == 0)
+		return NULL;
+	return bsearch(&key, f->packs, f->pack_count, sizeof(key), by_id_of_pack);
+}
+
+/* At the end, not in order. */
+static struct fsck_pack *append_pack(struct fsck *f, const struct pack_id *id, struct err *e)
+{
+	if ((f->pack_count & (f->pack_count - 1)) == 0) { /* at powers of two */
+		const size_t room = f->pack_count ? 2 * f->pack_count : 1;
+		struct fsck_pack *grown = reallocarray(f->packs, room, sizeof(*grown));
+
+		if (!grown) {
+			err_set(e, -ENOMEM, "out of memory");
+			return NULL;
+		}
+		f->packs = grown;
+	}
+	f->packs[f->pack_count] = (struct fsck_pack){ .id = *id };
+	return &f->packs[f->pack_count++];
+}
+
+struct fsck_pack *fsck_add_pack(struct fsck *f, const struct pack_id *id, struct err *e)
+{
+	if (!append_pack(f, id, e))
+		return NULL;
+	qsort(f->packs, f->pack_count, sizeof(*f->packs), by_id_of_pack);
+	return fsck_find_pack(f, id);
+}
+
+void fsck_free_packs(struct fsck *f)
+{
+	for (size_t i = 0; i < f->pack_count; i++)
+		free(f->packs[i].bad);
+	free(f->packs);
+	free(f->by_number);
+	free(f->spares);
+	f->packs = NULL;
+	f->by_number = NULL;
+	f->spares = NULL;
+	f->pack_count = f->numbered_count = f->spare_count = 0;
+}
+
+static int list_packs(struct fsck *f, struct err *e)
+{
+	const int copy = openat(f->store->packs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	struct stat st;
+	int r = 0;
+
+	if (!dir) {
+		r = err_errno(e, -errno, "cannot read the folder '%s/packs'", f->store->path);
+		if (copy >= 0)
+			close(copy);
+		return r;
+	}
+	while (r == 0 && (entry = readdir(dir))) {
+		struct pack_id id;
+
+		if (pack_id_from_name(&id, entry->d_name) < 0)
+			continue; /* fsck_check_files() tells of it */
+		if (!append_pack(f, &id, e))
+			r = -ENOMEM;
+		else if (fstatat(copy, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			f->work_total += (uint64_t)st.st_size;
+	}
+	closedir(dir);
+	if (f->pack_count > 1)
+		qsort(f->packs, f->pack_count, sizeof(*f->packs), by_id_of_pack);
+	return r;
+}
+
+/* --- what frames the payloads -------------------------------------------------------------- */
+
+static int check_twins(struct fsck *f, struct fsck_pack *p, const struct pack *file,
+		       const struct pack_table *t, const char *name, struct err *e)
+{
+	const size_t trailer = sizeof(struct st_pack_trailer);
+	const uint64_t len = p->bytes - t->table_offset;
+	const uint64_t table = (len - 2 * trailer) / 2;
+	auto_free uint8_t *tail = malloc(len);
+	struct err why = { 0 };
+
+	if (!tail)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (pack_read(file, tail, len, t->table_offset, &why) < 0)
+		return fsck_tell_pack(f, p, "%s", why.msg);
+	if (memcmp(tail, tail + table, table) != 0)
+		return fsck_tell_pack(f, p,
+				      "'packs/%s': one of the two copies of its table is "
+				      "damaged",
+				      name);
+	if (memcmp(tail + 2 * table, tail + 2 * table + trailer, trailer) != 0)
+		return fsck_tell_pack(f, p,
+				      "'packs/%s': one of the two copies of its end is "
+				      "damaged",
+				      name);
+	if (t->is_damaged)
+		return fsck_tell_pack(f, p, "'packs/%s': its table or its end is damaged", name);
+	return 0;
+}
+
+/* Between payloads there is at most what aligns one. */
+static int check_gaps(struct fsck *f, struct fsck_pack *p, const struct pack_table *t,
+		      const char *name)
+{
+	uint64_t end = STORE_ALIGN;
+	int r = 0;
+
+	for (uint32_t i = 0; i < t->count && r == 0; i++) {
+		if (t->entries[i].offset - end >= STORE_ALIGN)
+			r = fsck_tell_pack(f, p, "'packs/%s': there is a hole before entry %u",
+					   name, i);
+		end = t->entries[i].offset + t->entries[i].stored_bytes;
+	}
+	if (r == 0 && t->payload_end != end)
+		r = fsck_tell_pack(f, p, "'packs/%s': its table tells another end of its payloads",
+				   name);
+	return r;
+}
+
+/* A pack whose table cannot be read. */
+static int lose_pack(struct fsck_pack *p, struct pack *file, const struct err *why, struct err *e)
+{
+	if (why->code == -ENOMEM)
+		return err_set(e, -ENOMEM, "%s", why->msg);
+	if (pack_is_being_written(file)) {
+		p->state = FSCK_PACK_IN_WORK;
+		return 0;
+	}
+	/* Whether the index knows it tells them apart: a problem is told when that was asked. */
+	p->state = FSCK_PACK_UNFINISHED;
+	return 0;
+}
+
+int fsck_check_frame(struct fsck *f, struct fsck_pack *p, struct pack **file, struct pack_table *t,
+		     struct err *e)
+{
+	char name[PACK_NAME_BYTES];
+	struct err why = { 0 }, fault = { 0 };
+	int r = pack_open_damaged(file, &f->store->place, &p->id, &fault, &why);
+
+	*t = (struct pack_table){ 0 };
+	pack_name(&p->id, name);
+	if (r == -ENOENT) {
+		p->state = FSCK_PACK_IN_WORK;
+		return 0;
+	}
+	if (r < 0) {
+		if (r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EACCES)
+			return err_set(e, r, "%s", why.msg);
+		p->state = FSCK_PACK_FOREIGN;
+		return fsck_tell_pack(f, p, "%s", why.msg);
+	}
+	p->bytes = pack_file_bytes(*file);
+	if (fault.code == -EXDEV || fault.code == -EPROTONOSUPPORT) {
+		p->state = FSCK_PACK_FOREIGN;
+		return fsck_tell_pack(f, p, "%s", fault.msg);
+	}
+	r = pack_read_table(*file, &f->store->scheme, t, &why);
+	if (r < 0)
+		return lose_pack(p, *file, &why, e);
+	p->count = t->count;
+	p->state = fault.code == 0 ? FSCK_PACK_USABLE : FSCK_PACK_UNREADABLE;
+	if (fault.code < 0)
+		r = fsck_tell_pack(f, p, "%s", fault.msg);
+	if (r == 0)
+		r = check_twins(f, p, *file, t, name, e);
+	return r == 0 ? check_gaps(f, p, t, name) : r;
+}
+
+/* --- payloads ------------------------------------------------------------------------------ */
+
+/* A slot of the pipeline: a span, and what was found. */
+struct fault {
+	enum fsck_fault kind;
+	uint32_t entry;
+	char text[ERR_MSG_BYTES];
+};
+
+struct job {
+	struct fsck_span span;
+	struct fault *faults; /* owned: of FAULTS_MAX */
+	size_t fault_count;
+	uint64_t *bad; /* owned: a bit for each of bad_room entries, the span's first is bit 0 */
+	uint32_t bad_room;
+};
+
+struct check {
+	struct fsck *fsck;
+	struct fsck_pack *pack;
+	const struct pack *file;
+	const struct pack_table *table;
+	uint64_t faults;
+};
+
+struct worker {
+	const struct check *check;
+	struct fsck_reading *reading; /* owned */
+};
+
+static int begin(void *opaque, void **state, struct err *e)
+{
+	struct check *c = opaque;
+	struct worker *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return err_set(e, -ENOMEM, "out of memory");
+	w->check = c;
+	r = fsck_reading_new(&w->reading, c->fsck->store, e);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	*state = w;
+	return 0;
+}
+
+static void end(void *state)
+{
+	struct worker *w = state;
+
+	fsck_reading_free(w->reading);
+	free(w);
+}
+
+static void on_fault(void *opaque, enum fsck_fault kind, uint32_t entry, const char *text)
+{
+	struct job *j = opaque;
+	const uint32_t bit = entry - j->span.first;
+
+	if (kind == FSCK_FAULT_CHUNK && bit < j->bad_room)
+		j->bad[bit / 64] |= UINT64_C(1) << bit % 64;
+	if (j->fault_count < FAULTS_MAX) {
+		struct fault *fault = &j->faults[j->fault_count];
+
+		fault->kind = kind;
+		fault->entry = entry;
+		strncpy(fault->text, text, sizeof(fault->text) - 1);
+	}
+	j->fault_count++;
+}
+
+static int work(void *state, void *slot, struct err *e)
+{
+	struct worker *w = state;
+	struct job *j = slot;
+
+	if (!j->faults)
+		j->faults = calloc(FAULTS_MAX, sizeof(*j->faults));
+	if (j->span.count > j->bad_room) {
+		free(j->bad);
+		j->bad = malloc(((size_t)j->span.count / 64 + 1) * sizeof(*j->bad));
+		j->bad_room = j->bad ? j->span.count : 0;
+	}
+	if (!j->faults || (j->span.count > 0 && !j->bad))
+		return err_set(e, -ENOMEM, "out of memory");
+	if (j->bad)
+		memset(j->bad, 0, ((size_t)j->bad_room / 64 + 1) * sizeof(*j->bad));
+	j->fault_count = 0;
+	return fsck_check_span(w->reading, w->check->file, w->check->table, &j->span, on_fault, j,
+			       e);
+}
+
+static int mark_bad(struct fsck_pack *p, uint32_t entry)
+{
+	if (!p->bad)
+		p->bad = calloc((size_t)p->count / 64 + 1, sizeof(*p->bad));
+	if (!p->bad)
+		return -ENOMEM;
+	p->bad[entry / 64] |= UINT64_C(1) << entry % 64;
+	p->lost++;
+	return 0;
+}
+
+static int retire(void *opaque, void *slot, struct err *e)
+{
+	struct check *c = opaque;
+	const struct job *j = slot;
+	int r = 0;
+
+	for (uint32_t i = 0; i < j->span.count && j->fault_count > 0 && r == 0; i++) {
+		if (j->bad[i / 64] >> i % 64 & 1)
+			r = mark_bad(c->pack, j->span.first + i);
+	}
+	for (size_t i = 0; i < j->fault_count && r == 0; i++) {
+		c->pack->has_flaw = true;
+		if (i < FAULTS_MAX && c->faults < FAULTS_MAX)
+			r = fsck_tell_pack(c->fsck, c->pack, "%s", j->faults[i].text);
+		c->faults++;
+	}
+	c->fsck->result->chunks += j->span.count;
+	fsck_progress(c->fsck, j->span.end - j->span.begin);
+	return r < 0 ? err_set(e, r, "out of memory") : fsck_is_cancelled(c->fsck, e);
+}
+
+static void release_job(void *slot)
+{
+	struct job *j = slot;
+
+	free(j->faults);
+	free(j->bad);
+}
+
+static int check_payloads(struct fsck *f, struct fsck_pack *p, const struct pack *file,
+			  const struct pack_table *t, struct err *e)
+{
+	struct check c = { .fsck = f, .pack = p, .file = file, .table = t };
+	const struct pipeline_job job = {
+		.begin = begin,
+		.end = end,
+		.work = work,
+		.retire = retire,
+		.opaque = &c,
+		.slot_bytes = sizeof(struct job),
+	};
+	struct pipeline *pipeline = NULL;
+	struct job *slot;
+	uint32_t next = 0;
+	char name[PACK_NAME_BYTES];
+	int r = pipeline_new(&pipeline, &job, f->options->work.threads, e);
+
+	if (r < 0)
+		return r;
+	do {
+		slot = pipeline_slot(pipeline, e);
+		if (!slot)
+			break;
+		slot->span = fsck_next_span(t, next);
+		next += slot->span.count;
+		pipeline_submit(pipeline);
+	} while (next < t->count);
+	r = pipeline_finish(pipeline, e);
+	pipeline_free(pipeline, release_job);
+	if (r == 0 && c.faults > FAULTS_MAX) {
+		pack_name(&p->id, name);
+		r = fsck_tell_pack(f, p, "'packs/%s' has %llu more such damages", name,
+				   (unsigned long long)(c.faults - FAULTS_MAX));
+	}
+	p->is_checked = r == 0;
+	return r;
+}
+
+/* --- all of it ----------------------------------------------------------------------------- */
+
+int fsck_check_pack(struct fsck *f, struct fsck_pack *p, struct err *e)
+{
+	const bool is_known = p->is_checked && !p->has_flaw;
+	struct pack *file = NULL;
+	struct pack_table t = { 0 };
+	int r = fsck_check_frame(f, p, &file, &t, e);
+
+	if (r == 0 && t.entries && !is_known && !f->options->is_quick)
+		r = check_payloads(f, p, file, &t, e);
+	else if (r == 0)
+		f->result->chunks += t.count;
+	f->result->packs += p->state != FSCK_PACK_IN_WORK;
+	f->result->bytes += p->bytes;
+	pack_table_release(&t);
+	pack_close(file);
+	return r;
+}
+
+/* Dictionaries first: other packs need them. */
+static int load_dictionaries(struct fsck *f, const struct fsck_pack *p, struct err *e)
+{
+	struct pack *file = NULL;
+	struct pack_table t = { 0 };
+	struct err why = { 0 };
+	int r = pack_open(&file, &f->store->place, &p->id, &why);
+
+	if (r == 0)
+		r = pack_read_table(file, &f->store->scheme, &t, &why);
+	for (uint32_t i = 0; i < t.count && r == 0; i++) {
+		const struct pack_entry *entry = &t.entries[i];
+
+		if (entry->kind == CHUNK_KIND_DICTIONARY &&
+		    entry->raw_bytes <= CODEC_DICTIONARY_MAX_BYTES &&
+		    store_reader_check(f->reader, file, entry, f->buf, &why) == 0)
+			r = store_add_dictionary(f->store, &entry->id, f->buf, entry->raw_bytes,
+						 &why);
+	}
+	pack_table_release(&t);
+	pack_close(file);
+	return why.code == -ENOMEM ? err_set(e, -ENOMEM, "%s", why.msg) : 0;
+}
+
+int fsck_check_packs(struct fsck *f, struct err *e)
+{
+	struct fsck_pack *before = f->packs;
+	const size_t before_count = f->pack_count;
+	int r;
+
+	f->packs = NULL;
+	f->pack_count = 0;
+	f->work_done = f->work_total = 0;
+	r = list_packs(f, e);
+	for (size_t i = 0; i < f->pack_count && r == 0; i++) {
+		const struct fsck_pack *old = before_count
+						      ? bsearch(&f->packs[i], before, before_count,
+								sizeof(*before), by_id_of_pack)
+						      : NULL;
+
+		f->packs[i].is_checked = old && old->is_checked && !old->has_flaw;
+		r = load_dictionaries(f, &f->packs[i], e);
+	}
+	for (size_t i = 0; i < before_count; i++)
+		free(before[i].bad);
+	free(before);
+	for (size_t i = 0; i < f->pack_count && r == 0; i++)
+		r = fsck_check_pack(f, &f->packs[i], e);
+	return r;
+}
