@@ -52,8 +52,8 @@ static int print(const struct options *o, const struct fsck_result *r, double se
 	if (r->problems == 0)
 		printf("no problems\n");
 	else
-		printf("%" PRIu64 " problems, %" PRIu64 " repaired; %" PRIu64
-		       " images are damaged\n",
+		printf("problems: %" PRIu64 ", repaired: %" PRIu64 ", damaged images: %" PRIu64
+		       "\n",
 		       r->problems, r->repaired, r->damaged_images);
 	return cmd_finish(status);
 }

@@ -375,7 +375,7 @@ class TestFsck:
         assert found["problems"] and set(found["problems"][0]) == {"text", "is_repaired"}
         result = store.run("fsck")
         assert result.returncode == 3
-        assert b"1 images are damaged" in result.stdout
+        assert b"damaged images: 1" in result.stdout
         assert store.get("good") == b"small"
         assert store.run("cat", "bad").returncode == 1
 
