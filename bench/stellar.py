@@ -187,7 +187,7 @@ class Bench:
     # --- one file ---------------------------------------------------------------------------------
 
     def dense(self):
-        """A file without a page of zeros, from the second image on."""
+        """A file without a page of zeros, from all images but the first."""
         path = self.memory / "dense"
         limit = QUICK_DENSE_BYTES if self.args.quick else DENSE_BYTES
         if path.exists():

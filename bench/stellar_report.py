@@ -85,7 +85,15 @@ def goal_rows(figures):
         if have_series:
             ratio = (figures.total("series", peer, "import")[0] /
                      figures.total("series", FASTCDC, "import")[0])
-        yield row(f"FastCDC import ≥ 2 × the speed of {peer}", ratio, lambda value: value >= 2)
+        yield row(f"FastCDC import of the series ≥ 2 × the speed of {peer}", ratio,
+                  lambda value: value >= 2)
+        # Disks are mostly holes, which restic and borg read as zeros; kernels have none.
+        ratios = [figures.ratio(("series", peer, "import", image),
+                                ("series", FASTCDC, "import", image))
+                  for image, facts in figures.images.items()
+                  if have_series and facts["data"] > 0.99 * facts["bytes"]]
+        yield row(f"FastCDC import of a file without holes ≥ 2 × the speed of {peer}, the worst",
+                  min(ratios) if ratios else None, lambda value: value >= 2)
     again = list(figures.images)[min(1, len(figures.images) - 1)]
     yield row(f"{again} again, FastCDC, ≥ 3 × the speed of its first import",
               figures.ratio(("series", FASTCDC, "import", again),

@@ -90,8 +90,8 @@ class Stellarium(Store):
     def collect(self):
         return self.run(*self.command, "gc", "--json", "--live-percent", "100")
 
-    def stats(self):
-        return json.loads(self.run(*self.command, "stats", "--json")["output"])
+    def show(self, name):
+        return json.loads(self.run(*self.command, "show", "--json", name)["output"])
 
 
 class Restic(Store):
