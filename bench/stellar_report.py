@@ -209,13 +209,16 @@ def quoted(text):
 
 
 def plot_sizes(figures, path):
-    stores = figures.stores("series")
+    # Encrypted ones and auto lie on the curves of the others.
+    stores = [store for store in figures.stores("series")
+              if not store.endswith(("encrypted", "auto"))]
     lines = []
     for at, (image, _) in enumerate(figures.images.items()):
         values = [figures.median(("series", store, "size", image), "allocated") / MIB
                   for store in stores]
         lines.append(" ".join([str(at), quoted(image), *map(str, values)]))
-    curves = ", ".join(f"$data using 1:{at + 3}:xtic(2) with linespoints lw 2 title {quoted(store)}"
+    curves = ", ".join(f"$data using 1:{at + 3}:xtic(2) with linespoints lw 2 "
+                       f"pt {at + 4} title {quoted(store)}"
                        for at, store in enumerate(stores))
     gnuplot("$data << EOD\n" + "\n".join(lines) + f"""
 EOD
@@ -225,8 +228,9 @@ set key left top
 set grid y
 set yrange [0:*]
 set xrange [-0.3:{len(lines) - 0.7}]
-set xtics rotate by -25
-set rmargin 10
+set xtics rotate by 25 right
+set lmargin 12
+set bmargin 8
 set ylabel "MiB on the file system"
 set title "Stored after each further image"
 plot {curves}
@@ -251,9 +255,10 @@ set style fill solid 0.8 border -1
 set key right top
 set grid y
 set logscale y
-set yrange [10:*]
-set xtics rotate by -25
-set rmargin 8
+set yrange [5:*]
+set xtics rotate by 25 right
+set lmargin 14
+set bmargin 8
 set ylabel "MB/s of data"
 set title "Throughput, page cache to page cache"
 plot $data using 2:xtic(1) title "import", "" using 3 title "the same again", \\
@@ -264,7 +269,7 @@ plot $data using 2:xtic(1) title "import", "" using 3 title "the same again", \\
 def load(facts):
     """How busy the machine was with other things: one without them has a load of about 1 before."""
     loads = [f"{facts[key]:.1f}" for key in ("load before", "load after") if key in facts]
-    return "load average before and after " + " and ".join(loads)
+    return f"the load average was {' before and '.join(loads)} after"
 
 
 def text(figures, prefix):
@@ -272,7 +277,7 @@ def text(figures, prefix):
     lines = ["# The store's figures", "",
              "Written by `make bench-stellar`, which says what each experiment does "
              "(`tools/bench-stellar --help`).", "",
-             f"Machine: {facts['machine']}. Medians of {facts['rounds']} rounds, interleaved in "
+             f"Machine: {facts['machine']}. Medians of {facts['rounds']} round(s), interleaved in "
              f"random order; {load(facts)}." + (" A quick run." if facts["quick"] else ""), "",
              "Peers: " + ", ".join(facts["versions"].values()) + ".", "", SETTINGS, ""]
     lines += goals(figures)
