@@ -121,8 +121,11 @@ static int decode(struct store_reader *r, const struct pack *p, const struct pac
 	const struct codec_dictionary *dictionary = NULL;
 	struct codec_coder *coder;
 
+	/* Or one could need itself. */
+	if (entry->kind == CHUNK_KIND_DICTIONARY && entry->codec != CODEC_NONE)
+		return err_set(e, -EBADMSG, "it is a dictionary, and compressed");
 	if (entry->codec == CODEC_ZSTD_DICTIONARY) {
-		dictionary = store_dictionary(r->store, r, pack_dictionary_id(p), e);
+		dictionary = store_dictionary(r->store, pack_dictionary_id(p), e);
 		if (!dictionary)
 			return e && e->code ? e->code : -EBADMSG;
 	}

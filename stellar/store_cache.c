@@ -159,8 +159,22 @@ int store_add_dictionary(struct store *s, const struct chunk_id *id, const void 
 	return 0;
 }
 
-const struct codec_dictionary *store_dictionary(struct store *s, struct store_reader *r,
-						const struct chunk_id *id, struct err *e)
+/* With a reader of its own: who asks is in the middle of reading a chunk, and its buffers are in use. */
+static ssize_t read_dictionary(struct store *s, const struct chunk_id *id, uint8_t *bytes,
+			       struct err *e)
+{
+	struct store_reader *r;
+	ssize_t len = store_reader_new(&r, s, e);
+
+	if (len < 0)
+		return len;
+	len = store_reader_get(r, CHUNK_KIND_DICTIONARY, id, bytes, CODEC_DICTIONARY_MAX_BYTES, e);
+	store_reader_free(r);
+	return len;
+}
+
+const struct codec_dictionary *store_dictionary(struct store *s, const struct chunk_id *id,
+						struct err *e)
 {
 	const struct codec_dictionary *found = find_dictionary(s, id);
 	auto_free uint8_t *bytes = NULL;
@@ -173,7 +187,7 @@ const struct codec_dictionary *store_dictionary(struct store *s, struct store_re
 		err_set(e, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	len = store_reader_get(r, CHUNK_KIND_DICTIONARY, id, bytes, CODEC_DICTIONARY_MAX_BYTES, e);
+	len = read_dictionary(s, id, bytes, e);
 	if (len < 0 || store_add_dictionary(s, id, bytes, (size_t)len, e) < 0)
 		return NULL;
 	return find_dictionary(s, id);

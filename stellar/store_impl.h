@@ -55,11 +55,9 @@ void store_close_packs(struct store *s);
 
 /* --- dictionaries -------------------------------------------------------------------------- */
 
-struct store_reader;
-
 /* The dictionary @id, loaded once for all, of the store. NULL with @e filled. */
-const struct codec_dictionary *store_dictionary(struct store *s, struct store_reader *r,
-						const struct chunk_id *id, struct err *e);
+const struct codec_dictionary *store_dictionary(struct store *s, const struct chunk_id *id,
+						struct err *e);
 /* Loads it from @bytes, which are verified. 0 or -errno with @e filled. */
 int store_add_dictionary(struct store *s, const struct chunk_id *id, const void *bytes, size_t len,
 			 struct err *e);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stellar/reader.h"
 #include "stellar/txn_impl.h"
 
 enum {
@@ -20,17 +19,11 @@ enum {
 static int load_dictionary(struct txn *t, struct err *e)
 {
 	const struct superblock *sb = &t->store->superblock;
-	struct store_reader *r;
-	int code;
 
 	if (!sb->has_dictionary ||
 	    (t->codec.choice != CODEC_CHOICE_ZSTD && t->codec.choice != CODEC_CHOICE_AUTO))
 		return 0;
-	code = store_reader_new(&r, t->store, e);
-	if (code < 0)
-		return code;
-	t->dictionary = store_dictionary(t->store, r, &sb->dictionary_id, e);
-	store_reader_free(r);
+	t->dictionary = store_dictionary(t->store, &sb->dictionary_id, e);
 	return t->dictionary ? 0 : -EBADMSG;
 }
 
