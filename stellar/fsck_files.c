@@ -235,7 +235,9 @@ int fsck_check_parts(struct fsck *f, const char *path, struct err *e)
 		fsck_tell(f, fd >= 0, "the store has no file '%s'", locks[i]);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(folders) && r == 0; i++) {
-		if (fstatat(dir_fd, folders[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+		/* A missing index is told, and made anew, where indexes are checked. */
+		if (strcmp(folders[i], "index") == 0 ||
+		    fstatat(dir_fd, folders[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
 			continue;
 		if (may_repair && mkdirat(dir_fd, folders[i], 0777) < 0)
 			r = -errno;
