@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The crash tests themselves: what they must find in a broken store, and what not in a right one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "test/crash/toy_store.h"
+
+enum {
+	STATES_LEAST = 30, /* of the right store, with the options below */
+	CALLS_LEAST = 90,
+};
+
+static struct crash_options options(bool is_quiet)
+{
+	struct crash_options o;
+
+	crash_options_init(&o);
+	o.seconds = 20;
+	o.timeout_s = is_quiet ? 2 : 20;
+	o.is_quiet = is_quiet;
+	o.max_failures = is_quiet ? 1 : 50;
+	return o;
+}
+
+/* The right store is found right, after enough crashes and failures to say so. */
+static void right_store_passes(void **state)
+{
+	static const enum toy_fault fault = TOY_RIGHT;
+	struct crash_scenario s = toy_scenario(&fault);
+	struct crash_options o = options(false);
+	struct crash_result r = crash_run(&s, &o);
+
+	(void)state;
+	assert_int_equal(r.nr_failures, 0);
+	assert_true(r.nr_states >= STATES_LEAST);
+	r = crash_run_failed_syncs(&s, &o);
+	assert_int_equal(r.nr_failures, 0);
+	assert_true(r.nr_states >= STATES_LEAST / 3);
+	r = fail_run(&s, &o);
+	assert_int_equal(r.nr_failures, 0);
+	assert_true(r.nr_checks >= CALLS_LEAST);
+}
+
+enum finder { CRASHES, SYNCS, CALLS };
+
+/* Who must find it. */
+static const struct {
+	enum toy_fault fault;
+	enum finder finder;
+} broken[] = {
+	{ TOY_NO_SYNC, CRASHES },     { TOY_NO_DIR_SYNC, CRASHES },
+	{ TOY_EARLY_NOTE, CRASHES },  { TOY_FOOTER_TRUSTED, CRASHES },
+	{ TOY_IN_PLACE, CRASHES },    { TOY_UNLINK_FIRST, CRASHES },
+	{ TOY_SYNC_AGAIN, SYNCS },    { TOY_IGNORES_DIR_SYNC, SYNCS },
+	{ TOY_IGNORES_WRITE, CALLS }, { TOY_LEAKS, CALLS },
+	{ TOY_SHORT_WRITE, CALLS },   { TOY_STUCK, CALLS },
+	{ TOY_DIES, CRASHES },	      { TOY_HANGS, CRASHES },
+	{ TOY_MAPS, CRASHES },	      { TOY_UNSEEN, CRASHES },
+};
+
+static void each_broken_store_is_found(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		struct crash_scenario s = toy_scenario(&broken[i].fault);
+		struct crash_options o = options(true);
+		struct crash_result r;
+
+		if (broken[i].finder == CRASHES)
+			r = crash_run(&s, &o);
+		else if (broken[i].finder == SYNCS)
+			r = crash_run_failed_syncs(&s, &o);
+		else
+			r = fail_run(&s, &o);
+		printf("broken store '%s': %zu failures found\n", s.name, r.nr_failures);
+		assert_true(r.nr_failures > 0);
+	}
+}
+
+/* What a failure prints leads to it again, and to nothing else. */
+static void failure_is_repeated(void **state)
+{
+	static const enum toy_fault fault = TOY_UNLINK_FIRST;
+	struct crash_scenario s = toy_scenario(&fault);
+	struct crash_options o = options(true);
+	struct crash_result first = crash_run(&s, &o);
+	char choice[CRASH_CHOICE_BYTES];
+	struct crash_result again;
+
+	(void)state;
+	assert_int_equal(first.nr_failures, 1);
+	crash_choice_text(&first.failed_choice, choice);
+	o.choice = choice;
+	o.at = first.failed_at;
+	again = crash_run(&s, &o);
+	assert_int_equal(again.nr_checks, 1);
+	assert_int_equal(again.nr_failures, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(right_store_passes),
+		cmocka_unit_test(each_broken_store_is_found),
+		cmocka_unit_test(failure_is_repeated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
