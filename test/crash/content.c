@@ -132,16 +132,15 @@ void content_release(struct content *c)
 static enum fate random_fate(uint64_t seed, uint32_t op)
 {
 	uint64_t h = crash_mix(seed, op) >> 8;
-	uint64_t keep = 20 + 30 * (seed % 3); /* percent: machines that were quick, or slow */
+	uint64_t keep = 10 + 25 * (seed % 3); /* percent: machines that were quick, or slow */
 
 	if (h % 100 < keep)
 		return FATE_KEPT;
-	switch (h / 100 % 6) {
+	switch (h / 100 % 8) {
 	case 0:
 	case 1:
-	case 2:
 		return FATE_LOST;
-	case 3:
+	case 2:
 		return FATE_SIZE;
 	default:
 		return FATE_SUBSET;

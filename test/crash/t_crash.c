@@ -7,14 +7,17 @@
 
 #include <cmocka.h>
 
+#include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "test/crash/lmdb_scenario.h"
 #include "test/crash/toy_store.h"
 
 enum {
 	STATES_LEAST = 30, /* of the right store, with the options below */
 	CALLS_LEAST = 90,
+	LMDB_STATES_LEAST = 80,
 };
 
 static struct crash_options options(bool is_quiet)
@@ -84,6 +87,29 @@ static void each_broken_store_is_found(void **state)
 	}
 }
 
+/*
+ * LMDB does what it says, in a state of which each is a crash, and the recorder sees all it does;
+ * told not to sync, it does not.
+ */
+static void lmdb_is_as_it_says(void **state)
+{
+	static const unsigned flags[] = { 0, MDB_NOSYNC };
+	struct crash_scenario right = lmdb_scenario(&flags[0]);
+	struct crash_scenario wrong = lmdb_scenario(&flags[1]);
+	struct crash_options o = options(false);
+	struct crash_result r;
+
+	(void)state;
+	o.seconds = 5;
+	r = crash_run(&right, &o);
+	assert_int_equal(r.nr_failures, 0);
+	assert_true(r.nr_states >= LMDB_STATES_LEAST);
+	r = crash_run_failed_syncs(&right, &o);
+	o = options(true);
+	r = crash_run(&wrong, &o);
+	assert_true(r.nr_failures > 0);
+}
+
 /* What a failure prints leads to it again, and to nothing else. */
 static void failure_is_repeated(void **state)
 {
@@ -109,6 +135,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(right_store_passes),
 		cmocka_unit_test(each_broken_store_is_found),
+		cmocka_unit_test(lmdb_is_as_it_says),
 		cmocka_unit_test(failure_is_repeated),
 	};
 
