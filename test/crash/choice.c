@@ -85,7 +85,8 @@ void crash_op_text(const struct crash_log *log, size_t number, char *buf, size_t
 		[CRASH_LINK] = "link",	       [CRASH_UNLINK] = "unlink",
 		[CRASH_RENAME] = "rename",     [CRASH_EXCHANGE] = "exchange",
 		[CRASH_SYNC] = "sync",	       [CRASH_SYNC_FAILED] = "failed sync",
-		[CRASH_SYNC_ALL] = "sync all", [CRASH_NOTE] = "note",
+		[CRASH_SYNC_ALL] = "sync all", [CRASH_LEFT_OUT] = "nothing",
+		[CRASH_NOTE] = "note",
 	};
 	const struct crash_op *op = &log->ops[number];
 	int n = snprintf(buf, size, "%zu %s%s", number, verbs[op->kind],
@@ -121,6 +122,7 @@ void crash_op_text(const struct crash_log *log, size_t number, char *buf, size_t
 		snprintf(buf, size, " #%u %s", op->object, where);
 		break;
 	case CRASH_SYNC_ALL:
+	case CRASH_LEFT_OUT:
 		break;
 	case CRASH_NOTE:
 		snprintf(buf, size, " '%s'", op->name);

@@ -63,6 +63,7 @@ struct crash_options {
 	unsigned failed_sync; /* crash_run_failed_syncs(): only this one, or 0 */
 	size_t max_failures; /* then it is clear */
 	bool is_quiet; /* failures are what the caller wants */
+	bool is_dump; /* crash_run(): only print what act does */
 };
 
 struct crash_result {
@@ -88,6 +89,13 @@ struct crash_result fail_run(const struct crash_scenario *s, const struct crash_
  */
 struct crash_result crash_run_failed_syncs(const struct crash_scenario *s,
 					   const struct crash_options *o);
+
+/*
+ * A test of the check: leaves each sync of act out of the log and tells which of them the check does
+ * not miss: they are needless, or it is blind. nr_states: how many it does. No failure either way.
+ */
+struct crash_result crash_run_without_syncs(const struct crash_scenario *s,
+					    const struct crash_options *o);
 
 /* The main function of a program of scenarios: see --help in main.c. Returns the exit status. */
 int crash_main(int argc, char **argv, const struct crash_scenario *const scenarios[], size_t nr);

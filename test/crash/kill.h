@@ -34,7 +34,7 @@ struct kill_entry {
 struct kill_ledger {
 	struct kill_entry entries[KILL_WORKERS][KILL_NAMES];
 	atomic_bool must_stop; /* workers look at it between steps */
-	_Atomic uint64_t steps; /* that workers did, for the figures */
+	_Atomic uint64_t steps; /* changes that workers made, for the figures */
 };
 
 /* In memory that children share; NULL: there is none. */

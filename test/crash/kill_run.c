@@ -233,7 +233,7 @@ struct kill_result kill_run(const struct kill_plan *p, const struct kill_options
 	kill_ledger_free(r.ledger);
 	result.seconds = crash_now() - start;
 	if (!o->is_quiet)
-		printf("kill: %s: %u rounds, %u failures (%u processes killed, %llu steps, %.1f "
+		printf("kill: %s: %u rounds, %u failures (%u processes killed, %llu changes, %.1f "
 		       "s)\n",
 		       p->name, result.rounds, result.failures, result.killed,
 		       (unsigned long long)result.steps, result.seconds);

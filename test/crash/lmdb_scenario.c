@@ -95,8 +95,8 @@ static int round_of(MDB_txn *txn, struct err *e)
 		r = mdb_cursor_open(txn, dbi, &cursor);
 	if (r != 0)
 		return lmdb_error(r, "read", e);
-	while ((r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-		const char *bytes = value.mv_data;
+	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+		const unsigned char *bytes = value.mv_data;
 
 		if (nr++ == 0)
 			round = bytes[0];

@@ -19,10 +19,12 @@ static const char help[] =
 	"  --randoms N        random choices of each prefix [CRASH_RANDOMS or 20]\n"
 	"  --jobs N           checks at the same time [CRASH_JOBS or 2]\n"
 	"  --timeout N        seconds for one check [CRASH_TIMEOUT or 30]\n"
-	"  --only WHICH       crashes, syncs (that fail) or calls (that fail)\n"
+	"  --only WHICH       crashes, syncs (that fail), calls (that fail), or left-out\n"
+	"                     (which syncs the checks miss; not done otherwise)\n"
 	"  --at N --choice C  only this crash, as a failure names it\n"
 	"  --failed-sync N    only crashes after that sync failed\n"
 	"  --fail CASE        only this failing call, as a failure names it\n"
+	"  --dump             only print the calls that crashes are tried between\n"
 	"  --keep DIR         leave the last folder that failed there\n"
 	"\n"
 	"Exit status 1: something failed.\n";
@@ -41,6 +43,7 @@ enum option_id {
 	OPTION_FAILED_SYNC,
 	OPTION_FAIL,
 	OPTION_KEEP,
+	OPTION_DUMP,
 	OPTION_HELP,
 };
 
@@ -58,6 +61,7 @@ static const struct option long_options[] = {
 	{ "failed-sync", required_argument, NULL, OPTION_FAILED_SYNC },
 	{ "fail", required_argument, NULL, OPTION_FAIL },
 	{ "keep", required_argument, NULL, OPTION_KEEP },
+	{ "dump", no_argument, NULL, OPTION_DUMP },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ 0 },
 };
@@ -119,6 +123,10 @@ static bool take(struct wish *w, int id, const char *value)
 		o->fault = value;
 		w->only = "calls";
 		return true;
+	case OPTION_DUMP:
+		o->is_dump = true;
+		w->only = w->only ? w->only : "crashes";
+		return true;
 	case OPTION_KEEP:
 		o->keep = value;
 		return true;
@@ -146,6 +154,8 @@ static void run_scenario(const struct crash_scenario *s, const struct wish *w,
 		syncs = crash_run_failed_syncs(s, &w->options);
 	if (wants(w, "calls"))
 		calls = fail_run(s, &w->options);
+	if (w->only && strcmp(w->only, "left-out") == 0)
+		crash_run_without_syncs(s, &w->options);
 	total->nr_states += r.nr_states + syncs.nr_states;
 	total->nr_checks += calls.nr_checks;
 	total->nr_failures += r.nr_failures + syncs.nr_failures + calls.nr_failures;

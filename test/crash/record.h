@@ -39,6 +39,7 @@ enum crash_op_kind {
 	CRASH_SYNC, /* fsync or fdatasync of @object went well */
 	CRASH_SYNC_FAILED, /* or did not */
 	CRASH_SYNC_ALL, /* sync() or syncfs() */
+	CRASH_LEFT_OUT, /* a sync that a test takes out of the log */
 	CRASH_NOTE, /* the user was told @name, see crash_note() */
 };
 

@@ -105,6 +105,7 @@ static void lmdb_is_as_it_says(void **state)
 	assert_int_equal(r.nr_failures, 0);
 	assert_true(r.nr_states >= LMDB_STATES_LEAST);
 	r = crash_run_failed_syncs(&right, &o);
+	assert_int_equal(r.nr_failures, 0);
 	o = options(true);
 	r = crash_run(&wrong, &o);
 	assert_true(r.nr_failures > 0);
