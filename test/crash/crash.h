@@ -59,6 +59,7 @@ struct crash_options {
 	const char *keep; /* a folder for the last state that failed, or NULL */
 	const char *choice; /* crash_run(): only this one, at @at, or NULL */
 	size_t at;
+	bool is_basic; /* fail_run(): only the errors that tell most */
 	const char *fault; /* fail_run(): only this one, or NULL */
 	unsigned failed_sync; /* crash_run_failed_syncs(): only this one, or 0 */
 	size_t max_failures; /* then it is clear */

@@ -21,6 +21,7 @@ static const char help[] =
 	"  --timeout N        seconds for one check [CRASH_TIMEOUT or 30]\n"
 	"  --only WHICH       crashes, syncs (that fail), calls (that fail), or left-out\n"
 	"                     (which syncs the checks miss; not done otherwise)\n"
+	"  --basic            of failing calls only each with EIO, and a few more\n"
 	"  --at N --choice C  only this crash, as a failure names it\n"
 	"  --failed-sync N    only crashes after that sync failed\n"
 	"  --fail CASE        only this failing call, as a failure names it\n"
@@ -43,6 +44,7 @@ enum option_id {
 	OPTION_FAILED_SYNC,
 	OPTION_FAIL,
 	OPTION_KEEP,
+	OPTION_BASIC,
 	OPTION_DUMP,
 	OPTION_HELP,
 };
@@ -61,6 +63,7 @@ static const struct option long_options[] = {
 	{ "failed-sync", required_argument, NULL, OPTION_FAILED_SYNC },
 	{ "fail", required_argument, NULL, OPTION_FAIL },
 	{ "keep", required_argument, NULL, OPTION_KEEP },
+	{ "basic", no_argument, NULL, OPTION_BASIC },
 	{ "dump", no_argument, NULL, OPTION_DUMP },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ 0 },
@@ -122,6 +125,9 @@ static bool take(struct wish *w, int id, const char *value)
 	case OPTION_FAIL:
 		o->fault = value;
 		w->only = "calls";
+		return true;
+	case OPTION_BASIC:
+		o->is_basic = true;
 		return true;
 	case OPTION_DUMP:
 		o->is_dump = true;

@@ -64,6 +64,7 @@ int crash_part_act(void *opaque)
 
 	if (r < 0)
 		return tell("record", r, &e);
+	p->error = (struct err){ 0 };
 	record_fault(&p->fault);
 	p->result = p->scenario->act(p->dir, p->scenario->opaque, &p->error);
 	record_fault(NULL);
