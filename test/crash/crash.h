@@ -44,6 +44,8 @@ struct crash_scenario {
 	int (*act)(const char *dir, const void *opaque, struct err *e);
 	int (*check)(const char *dir, const struct crash_acks *acks, const void *opaque,
 		     struct err *e);
+	int (*recover)(const char *dir, const void *opaque, struct err *e); /* what comes after a
+									      crash; may be NULL */
 	const void *opaque;
 	unsigned fault_calls; /* fail_run(): which calls; 0: all */
 };
@@ -59,6 +61,7 @@ struct crash_options {
 	const char *keep; /* a folder for the last state that failed, or NULL */
 	const char *choice; /* crash_run(): only this one, at @at, or NULL */
 	size_t at;
+	unsigned second; /* crash_run_twice(): only this first crash, or 0 */
 	bool is_basic; /* fail_run(): only the errors that tell most */
 	const char *fault; /* fail_run(): only this one, or NULL */
 	unsigned failed_sync; /* crash_run_failed_syncs(): only this one, or 0 */
@@ -90,6 +93,12 @@ struct crash_result fail_run(const struct crash_scenario *s, const struct crash_
  */
 struct crash_result crash_run_failed_syncs(const struct crash_scenario *s,
 					   const struct crash_options *o);
+
+/*
+ * Crashes during recover(), in folders that crashes of act have left. What was acknowledged before
+ * the first must survive the second.
+ */
+struct crash_result crash_run_twice(const struct crash_scenario *s, const struct crash_options *o);
 
 /*
  * A test of the check: leaves each sync of act out of the log and tells which of them the check does

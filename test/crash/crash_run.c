@@ -8,8 +8,8 @@
 
 enum { OP_TEXT_BYTES = 400 };
 
-static void print_result(const struct crash_scenario *s, const struct crash_options *o,
-			 const char *what, const struct crash_result *result)
+void crash_print_result(const struct crash_scenario *s, const struct crash_options *o,
+			const char *what, const struct crash_result *result)
 {
 	if (!o->is_quiet)
 		printf("crash: %s%s: %zu states, %zu failures (%zu ops, %zu checks, %.1f s)\n",
@@ -34,13 +34,18 @@ struct crash_result crash_run(const struct crash_scenario *s, const struct crash
 	crash_set_up(s, o, dir);
 	part->dir = dir;
 	if (crash_child_run(crash_part_act, part, o->timeout_s, reason) == 0)
-		result = crash_check_states(s, o, part->log, part->log->nr_initial, dir, "");
+		result = crash_check_states(&(struct crash_work){ .scenario = s,
+								  .options = o,
+								  .log = part->log,
+								  .first = part->log->nr_initial,
+								  .dir = dir,
+								  .extra = "" });
 	else
 		printf("crash: %s: FAILED without a crash: %s\n", s->name, reason);
 	crash_folder_remove(folder);
 	crash_part_free(part);
 	result.seconds = crash_now() - start;
-	print_result(s, o, "", &result);
+	crash_print_result(s, o, "", &result);
 	return result;
 }
 
@@ -77,8 +82,13 @@ static bool run_failed_sync(const struct crash_scenario *s, const struct crash_o
 	if (crash_child_run(crash_part_act, part, o->timeout_s, reason) != 0)
 		printf("crash: %s: FAILED when sync %u did: %s\n", s->name, nth, reason);
 	else if (part->fault.hit)
-		result = crash_check_states(s, o, part->log, first_failed_sync(part->log), dir,
-					    extra);
+		result = crash_check_states(
+			&(struct crash_work){ .scenario = s,
+					      .options = o,
+					      .log = part->log,
+					      .first = first_failed_sync(part->log),
+					      .dir = dir,
+					      .extra = extra });
 	was_hit = part->fault.hit;
 	if (was_hit) {
 		total->nr_ops += result.nr_ops;
@@ -115,7 +125,7 @@ struct crash_result crash_run_failed_syncs(const struct crash_scenario *s,
 	}
 	crash_folder_remove(folder);
 	total.seconds = crash_now() - start;
-	print_result(s, o, ", a sync fails", &total);
+	crash_print_result(s, o, ", a sync fails", &total);
 	return total;
 }
 
@@ -131,7 +141,12 @@ static bool is_missed(const struct crash_part *part, const struct crash_options 
 	quiet.is_quiet = true;
 	quiet.max_failures = 1;
 	part->log->ops[op].kind = CRASH_LEFT_OUT;
-	result = crash_check_states(part->scenario, &quiet, part->log, op, part->dir, "");
+	result = crash_check_states(&(struct crash_work){ .scenario = part->scenario,
+							  .options = &quiet,
+							  .log = part->log,
+							  .first = op,
+							  .dir = part->dir,
+							  .extra = "" });
 	part->log->ops[op] = saved;
 	return result.nr_failures > 0;
 }

@@ -19,10 +19,11 @@ static const char help[] =
 	"  --randoms N        random choices of each prefix [CRASH_RANDOMS or 20]\n"
 	"  --jobs N           checks at the same time [CRASH_JOBS or 2]\n"
 	"  --timeout N        seconds for one check [CRASH_TIMEOUT or 30]\n"
-	"  --only WHICH       crashes, syncs (that fail), calls (that fail), or left-out\n"
-	"                     (which syncs the checks miss; not done otherwise)\n"
+	"  --only WHICH       crashes, twice, syncs (that fail), calls (that fail), or\n"
+	"                     left-out (which syncs the checks miss; not done otherwise)\n"
 	"  --basic            of failing calls only each with EIO, and a few more\n"
 	"  --at N --choice C  only this crash, as a failure names it\n"
+	"  --second N         only crashes after that first one\n"
 	"  --failed-sync N    only crashes after that sync failed\n"
 	"  --fail CASE        only this failing call, as a failure names it\n"
 	"  --dump             only print the calls that crashes are tried between\n"
@@ -44,6 +45,7 @@ enum option_id {
 	OPTION_FAILED_SYNC,
 	OPTION_FAIL,
 	OPTION_KEEP,
+	OPTION_SECOND,
 	OPTION_BASIC,
 	OPTION_DUMP,
 	OPTION_HELP,
@@ -64,6 +66,7 @@ static const struct option long_options[] = {
 	{ "fail", required_argument, NULL, OPTION_FAIL },
 	{ "keep", required_argument, NULL, OPTION_KEEP },
 	{ "basic", no_argument, NULL, OPTION_BASIC },
+	{ "second", required_argument, NULL, OPTION_SECOND },
 	{ "dump", no_argument, NULL, OPTION_DUMP },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ 0 },
@@ -122,6 +125,10 @@ static bool take(struct wish *w, int id, const char *value)
 		o->failed_sync = (unsigned)number;
 		w->only = "syncs";
 		return true;
+	case OPTION_SECOND:
+		o->second = (unsigned)number;
+		w->only = "twice";
+		return true;
 	case OPTION_FAIL:
 		o->fault = value;
 		w->only = "calls";
@@ -153,19 +160,23 @@ static void run_scenario(const struct crash_scenario *s, const struct wish *w,
 	struct crash_result r = { 0 };
 	struct crash_result syncs = { 0 };
 	struct crash_result calls = { 0 };
+	struct crash_result twice = { 0 };
 
 	if (wants(w, "crashes"))
 		r = crash_run(s, &w->options);
+	if (wants(w, "twice") && s->recover)
+		twice = crash_run_twice(s, &w->options);
 	if (wants(w, "syncs"))
 		syncs = crash_run_failed_syncs(s, &w->options);
 	if (wants(w, "calls"))
 		calls = fail_run(s, &w->options);
 	if (w->only && strcmp(w->only, "left-out") == 0)
 		crash_run_without_syncs(s, &w->options);
-	total->nr_states += r.nr_states + syncs.nr_states;
+	total->nr_states += r.nr_states + twice.nr_states + syncs.nr_states;
 	total->nr_checks += calls.nr_checks;
-	total->nr_failures += r.nr_failures + syncs.nr_failures + calls.nr_failures;
-	total->seconds += r.seconds + syncs.seconds + calls.seconds;
+	total->nr_failures +=
+		r.nr_failures + twice.nr_failures + syncs.nr_failures + calls.nr_failures;
+	total->seconds += r.seconds + twice.seconds + syncs.seconds + calls.seconds;
 }
 
 static bool is_named(const char *name, char **names, int nr)

@@ -55,9 +55,9 @@ int crash_part_check(void *opaque)
 	return tell("check", p->scenario->check(p->dir, p->acks, p->scenario->opaque, &e), &e);
 }
 
-int crash_part_act(void *opaque)
+static int record_part(struct crash_part *p,
+		       int (*part)(const char *dir, const void *opaque, struct err *e))
 {
-	struct crash_part *p = opaque;
 	int before = crash_count_fds();
 	struct err e = { 0 };
 	int r = record_start(p->log, p->dir, &e);
@@ -66,13 +66,27 @@ int crash_part_act(void *opaque)
 		return tell("record", r, &e);
 	p->error = (struct err){ 0 };
 	record_fault(&p->fault);
-	p->result = p->scenario->act(p->dir, p->scenario->opaque, &p->error);
+	p->result = part(p->dir, p->scenario->opaque, &p->error);
 	record_fault(NULL);
 	p->leaked_fds = crash_count_fds() - before;
 	r = record_stop(p->dir);
 	if (r < 0)
 		return tell("record", r, &e);
 	return p->may_fail ? 0 : tell("act", p->result, &p->error);
+}
+
+int crash_part_act(void *opaque)
+{
+	struct crash_part *p = opaque;
+
+	return record_part(p, p->scenario->act);
+}
+
+int crash_part_recover(void *opaque)
+{
+	struct crash_part *p = opaque;
+
+	return record_part(p, p->scenario->recover);
 }
 
 struct crash_part *crash_part_new(const struct crash_scenario *s)

@@ -21,6 +21,7 @@ struct crash_part {
 /* For crash_child_start(), with a struct crash_part. */
 int crash_part_setup(void *opaque);
 int crash_part_act(void *opaque);
+int crash_part_recover(void *opaque); /* recorded, as act is */
 int crash_part_check(void *opaque);
 
 /* One in memory that children share; ends the program if there is no memory. */

@@ -30,12 +30,13 @@ struct seen {
 struct job {
 	struct crash_child child;
 	struct crash_part part;
-	struct crash_acks acks;
+	struct crash_acks acks; /* of the log */
 	struct crash_choice choice;
 	char dir[PATH_MAX];
 };
 
 struct run {
+	const struct crash_work *work;
 	const struct crash_scenario *scenario;
 	const struct crash_options *options;
 	const struct crash_log *log;
@@ -47,7 +48,6 @@ struct run {
 	struct job jobs[JOBS_MAX];
 	unsigned nr_jobs;
 	double deadline;
-	char extra[64]; /* of the command that repeats a failure */
 };
 
 /* --- what was seen --------------------------------------------------------------------------- */
@@ -113,7 +113,8 @@ static void show_failure(struct run *r, const struct job *j, const char *reason)
 		printf("  last op: %s\n", op);
 	}
 	printf("  %s\n  again: %s %s%s --seed %llu --at %zu --choice %s\n", reason, o->program,
-	       r->scenario->name, r->extra, (unsigned long long)o->seed, j->acks.prefix, choice);
+	       r->scenario->name, r->work->extra, (unsigned long long)o->seed, j->acks.prefix,
+	       choice);
 }
 
 /* Makes the state anew: the check may have changed what was there. */
@@ -199,7 +200,9 @@ static bool try_state(void *opaque, size_t prefix, const struct crash_choice *ch
 	j = free_job(r);
 	j->choice = *choice;
 	j->acks = (struct crash_acks){ .log = r->log, .prefix = prefix };
-	j->part = (struct crash_part){ .scenario = r->scenario, .dir = j->dir, .acks = &j->acks };
+	j->part = (struct crash_part){ .scenario = r->scenario,
+				       .dir = j->dir,
+				       .acks = r->work->acks ? r->work->acks : &j->acks };
 	if (mkdir(j->dir, 0755) < 0 || replay_make(r->replay, j->dir, &e) < 0 ||
 	    crash_child_start(&j->child, crash_part_check, &j->part, r->options->timeout_s) < 0) {
 		printf("crash: cannot make a state in '%s': %s\n", j->dir, e.msg);
@@ -262,9 +265,7 @@ static void try_wanted(struct run *r, size_t first)
 }
 
 /* The states of crashes during what @log tells, from op @first on. */
-struct crash_result crash_check_states(const struct crash_scenario *s,
-				       const struct crash_options *o, const struct crash_log *log,
-				       size_t first, const char *dir, const char *extra)
+struct crash_result crash_check_states(const struct crash_work *w)
 {
 	struct run *r = calloc(1, sizeof(*r));
 	char folder[PATH_MAX];
@@ -273,23 +274,26 @@ struct crash_result crash_check_states(const struct crash_scenario *s,
 
 	if (!r || crash_folder_new(folder, &e) < 0)
 		abort();
-	*r = (struct run){ .scenario = s, .options = o, .log = log, .folder = folder };
-	r->replay = replay_new(log);
+	*r = (struct run){ .work = w,
+			   .scenario = w->scenario,
+			   .options = w->options,
+			   .log = w->log,
+			   .folder = folder };
+	r->replay = replay_new(w->log);
 	if (!r->replay)
 		abort();
-	r->nr_jobs = o->jobs < JOBS_MAX ? o->jobs : JOBS_MAX;
-	r->deadline = crash_now() + o->seconds;
-	snprintf(r->extra, sizeof(r->extra), "%s", extra);
+	r->nr_jobs = w->options->jobs < JOBS_MAX ? w->options->jobs : JOBS_MAX;
+	r->deadline = crash_now() + w->options->seconds;
 	for (unsigned i = 0; i < r->nr_jobs; i++)
 		snprintf(r->jobs[i].dir, PATH_MAX, "%.*s/%u", PATH_MAX - 16, folder, i);
 	seen_init(&r->states);
 	seen_init(&r->checks);
-	if (is_explained(r, dir))
-		try_wanted(r, first);
+	if (is_explained(r, w->dir))
+		try_wanted(r, w->first);
 	reap_all(r);
 	crash_folder_remove(folder);
 	result = r->result;
-	result.nr_ops = log->nr_ops - log->nr_initial;
+	result.nr_ops = w->log->nr_ops - w->log->nr_initial;
 	result.nr_states = r->states.nr;
 	free(r->states.keys);
 	free(r->checks.keys);

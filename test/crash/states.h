@@ -4,10 +4,19 @@
 
 #include "test/crash/parts.h"
 
-/*
- * Checks the states of crashes from op @first of @log on, whose act worked on @dir; @extra are
- * further options of the command that repeats a failure.
- */
-struct crash_result crash_check_states(const struct crash_scenario *s,
-				       const struct crash_options *o, const struct crash_log *log,
-				       size_t first, const char *dir, const char *extra);
+/* What there is to check. All is borrowed. */
+struct crash_work {
+	const struct crash_scenario *scenario;
+	const struct crash_options *options;
+	const struct crash_log *log;
+	size_t first; /* the shortest prefix */
+	const char *dir; /* where the log comes from: must be what it says in the end */
+	const char *extra; /* further options of the command that repeats a failure */
+	const struct crash_acks *acks; /* what was acknowledged; NULL: the log's notes say it */
+};
+
+struct crash_result crash_check_states(const struct crash_work *w);
+
+/* One line with figures. */
+void crash_print_result(const struct crash_scenario *s, const struct crash_options *o,
+			const char *what, const struct crash_result *result);

@@ -100,6 +100,7 @@ struct session {
 	const char *dir;
 	struct store *store; /* owned; NULL: not open */
 	unsigned key;
+	bool is_helped; /* it had to be made or rebuilt to be opened */
 };
 
 static int reopen(struct session *s, enum store_mode mode, struct err *e)
@@ -308,6 +309,54 @@ static int act(const char *dir, const void *opaque, struct err *e)
 	return do_steps(&s, s.story->act, true, e);
 }
 
+static bool has_step(const struct story *s, enum step_kind kind)
+{
+	for (const struct step *step = s->act; step->kind != STEP_END; step++) {
+		if (step->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Opens it as a user would: with the first key or another, after one more init or rebuild if it asks
+ * for that, which it may only in stories of these.
+ */
+static int open_somehow(struct session *s, struct err *e)
+{
+	int r = reopen(s, STORE_READ_WRITE, e);
+
+	if (r == -EKEYREJECTED && has_step(s->story, STEP_KEY)) {
+		s->key = 1 - s->key;
+		r = reopen(s, STORE_READ_WRITE, e);
+	}
+	if (r == -ENOENT && has_step(s->story, STEP_INIT)) {
+		s->is_helped = true;
+		r = story_init(s->dir, s->story, e);
+		if (r == 0)
+			r = reopen(s, STORE_READ_WRITE, e);
+	}
+	if ((r == -ENOENT || r == -EUCLEAN) && has_step(s->story, STEP_REBUILD)) {
+		s->is_helped = true;
+		r = rebuild(s, e);
+		if (r == 0)
+			r = reopen(s, STORE_READ_WRITE, e);
+	}
+	return r;
+}
+
+/* What a user does after a crash: opens it, as often as it needs, and makes room. */
+static int recover(const char *dir, const void *opaque, struct err *e)
+{
+	struct session s = { .story = opaque, .dir = dir };
+	int r = open_somehow(&s, e);
+
+	if (r == 0)
+		r = story_gc(s.store, e);
+	close_session(&s);
+	return r;
+}
+
 /* --- check ----------------------------------------------------------------------------------- */
 
 /* Whether @name is image @a or @b; NULL: it may not be there. */
@@ -368,27 +417,15 @@ static int check_further(struct session *s, struct model *now, struct model *nex
 	return r < 0 ? r : story_fsck(s->dir, s->story, s->key, true, e);
 }
 
-/* Opens it as a user would: with the key of before or after, after a rebuild if it asks for one. */
-static int open_somehow(struct session *s, const struct step *begun, unsigned next_key,
-			struct err *e)
+/* The key that was changed away opens nothing. */
+static int check_old_key(const struct session *s, unsigned old_key, struct err *e)
 {
-	int r = reopen(s, STORE_READ_WRITE, e);
+	struct store *store;
+	int r = story_open(&store, s->dir, s->story, old_key, STORE_READ_ONLY, NULL);
 
-	if (r == -EKEYREJECTED && next_key != s->key) {
-		s->key = next_key;
-		r = reopen(s, STORE_READ_WRITE, e);
-	}
-	if (r == -ENOENT && begun->kind == STEP_INIT) {
-		r = story_init(s->dir, s->story, e);
-		if (r == 0)
-			r = reopen(s, STORE_READ_WRITE, e);
-	}
-	if ((r == -ENOENT || r == -EUCLEAN) && begun->kind == STEP_REBUILD) {
-		r = rebuild(s, e);
-		if (r == 0)
-			r = reopen(s, STORE_READ_WRITE, e);
-	}
-	return r;
+	if (r == 0)
+		store_close(store);
+	return r == -EKEYREJECTED ? 0 : err_set(e, -EINVAL, "the old key gave %d", r);
 }
 
 static int check(const char *dir, const struct crash_acks *acks, const void *opaque, struct err *e)
@@ -404,10 +441,17 @@ static int check(const char *dir, const struct crash_acks *acks, const void *opa
 	now = model_after(s.story, done);
 	next = model_after(s.story, done + 1);
 	s.key = now.key;
-	r = open_somehow(&s, &s.story->act[done], next.key, e);
+	r = open_somehow(&s, e);
+	if (r == 0 && s.key != now.key && s.key != next.key)
+		r = err_set(e, -EKEYREJECTED, "key %u opens it", s.key);
+	/* What was acknowledged needs no help. */
+	if (r == 0 && s.is_helped && s.story->act[done].kind == STEP_END)
+		r = err_set(e, -EUCLEAN, "it had to be rebuilt");
 	if (r == 0)
 		r = check_names(s.store, &now, &next, e);
 	close_session(&s);
+	if (r == 0 && s.key != 0)
+		r = check_old_key(&s, 0, e);
 	if (r == 0)
 		r = story_fsck(dir, s.story, s.key, false, e);
 	return r < 0 ? r : check_further(&s, &now, &next, e);
@@ -415,7 +459,10 @@ static int check(const char *dir, const struct crash_acks *acks, const void *opa
 
 struct crash_scenario story_scenario(const struct story *s)
 {
-	return (struct crash_scenario){
-		.name = s->name, .setup = setup, .act = act, .check = check, .opaque = s
-	};
+	return (struct crash_scenario){ .name = s->name,
+					.setup = setup,
+					.act = act,
+					.check = check,
+					.recover = recover,
+					.opaque = s };
 }
