@@ -22,7 +22,7 @@ static const char *const index_files[] = { "data.mdb", "lock.mdb", "digest" };
 void store_default_options(struct store_options *o)
 {
 	*o = (struct store_options){ 0 };
-	chunk_params_parse(&o->chunking, "fixed:64K", NULL);
+	chunk_params_parse(&o->chunking, "fastcdc:32K", NULL);
 	codec_params_parse(&o->codec, "auto", NULL);
 }
 
