@@ -97,7 +97,7 @@ static int compare(const struct index *x, const struct st_index_digest *d, uint6
 
 int index_check_digest(struct index *x, struct err *e)
 {
-	struct st_index_digest d;
+	struct st_index_digest d, again;
 	unsigned flags = 0;
 	MDB_txn *txn;
 	int r;
@@ -115,8 +115,8 @@ int index_check_digest(struct index *x, struct err *e)
 		r = read_digest(x->folder_fd, &d) ? compare(x, &d, DIGEST_OPEN_MAX_BYTES)
 						  : -ENODATA;
 		mdb_txn_abort(txn);
-	} else if (!read_digest(x->folder_fd, &d)) {
-		r = -ENODATA;
+	} else if (!read_digest(x->folder_fd, &again) || memcmp(&again, &d, sizeof(d)) != 0) {
+		r = -ENODATA; /* a writer came and went */
 	}
 	if (r == -EUCLEAN)
 		return err_set(e, r,
