@@ -239,6 +239,7 @@ int fsck_run(const char *path, const struct key_input *key, const struct fsck_op
 
 	e = e ? e : &own;
 	*out = (struct fsck_result){ 0 };
+	pthread_mutex_init(&f.lock, NULL);
 	if (o->may_repair || o->must_rebuild_index)
 		options.is_quick = false;
 	r = open_all(&f, path, key, e);
@@ -248,6 +249,10 @@ int fsck_run(const char *path, const struct key_input *key, const struct fsck_op
 		r = run(&f, e);
 	forget_child(&f);
 	tell_kept(&f, false);
+	if (r < 0 && e->msg[0] == '\0')
+		err_errno(e, r, "cannot check the store '%s'", path);
+	fsck_free_readings(&f);
+	pthread_mutex_destroy(&f.lock);
 	store_reader_free(f.reader);
 	fsck_free_packs(&f);
 	root_list_release(&f.roots);

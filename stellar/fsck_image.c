@@ -94,7 +94,7 @@ static ssize_t get(void *opaque, enum chunk_kind kind, const struct chunk_id *id
 {
 	struct trip *t = opaque;
 	struct fsck_row row = { .id = *id };
-	struct pack_entry entry;
+	struct pack_entry entry = { 0 };
 	struct fsck_pack *p;
 	struct pack *file = NULL;
 	uint32_t number;
@@ -132,7 +132,7 @@ static ssize_t get(void *opaque, enum chunk_kind kind, const struct chunk_id *id
 static const char *fault_of(struct trip *t, const struct fsck_row *row, uint64_t bytes)
 {
 	struct fsck_pack *p;
-	struct pack_entry entry;
+	struct pack_entry entry = { 0 };
 	struct pack *file = NULL;
 	uint32_t number, raw_bytes = row->entry.raw_bytes;
 	uint8_t kind = row->entry.kind;

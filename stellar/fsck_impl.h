@@ -10,7 +10,8 @@
 enum fsck_pack_state {
 	FSCK_PACK_USABLE, /* header, name and a table are right: its chunks can be read */
 	FSCK_PACK_UNREADABLE, /* not; its chunks may still be salvaged */
-	FSCK_PACK_FOREIGN, /* another store's, or a newer version's, or no file */
+	FSCK_PACK_FOREIGN, /* another store's, or no file */
+	FSCK_PACK_NEWER, /* a newer version's: left as it is */
 	FSCK_PACK_UNFINISHED, /* has no end: its writer died before, if the index does not know it */
 	FSCK_PACK_IN_WORK, /* its writer lives, or it went meanwhile */
 	FSCK_PACK_MISSING, /* the index knows it, but there is no file */
@@ -51,6 +52,9 @@ struct fsck {
 	struct store *store; /* owned; without an index */
 	struct store_reader *reader; /* owned; of this thread */
 	uint8_t *buf; /* owned: CHUNK_MAX_BYTES */
+	pthread_mutex_t lock; /* of what follows */
+	struct fsck_reading *idle; /* owned: a list, of threads that ended */
+	/* What follows is this thread's. */
 	struct fsck_pack *packs; /* owned; by rising id */
 	size_t pack_count;
 	size_t *by_number; /* owned: places in packs by rising number; numbered_count of them */
@@ -135,6 +139,10 @@ struct fsck_span fsck_next_span(const struct pack_table *t, uint32_t first);
 struct fsck_reading; /* what a thread needs to check payloads */
 int fsck_reading_new(struct fsck_reading **out, struct store *s, struct err *e);
 void fsck_reading_free(struct fsck_reading *r); /* accepts NULL */
+/* One of f->idle or a new one, and back. Thread: any. */
+int fsck_take_reading(struct fsck *f, struct fsck_reading **out, struct err *e);
+void fsck_give_reading(struct fsck *f, struct fsck_reading *r);
+void fsck_free_readings(struct fsck *f);
 
 /* What is wrong with an entry, or with the bytes before it. */
 enum fsck_fault {

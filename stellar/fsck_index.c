@@ -110,39 +110,45 @@ static int check_known(struct fsck *f, const struct child_pack *known, uint32_t 
 	return 0;
 }
 
+/* All packs of the index, by rising number. */
+static int list_known(struct fsck *f, struct child_pack **all, size_t *count, struct err *e)
+{
+	for (;;) {
+		const uint32_t from = *count ? (*all)[*count - 1].info.number + 1 : 0;
+		struct child_pack *grown =
+			reallocarray(*all, *count + FSCK_FIND_MAX, sizeof(*grown));
+		ssize_t n;
+
+		if (!grown)
+			return err_set(e, -ENOMEM, "out of memory");
+		*all = grown;
+		n = index_child_packs(f->child, from, grown + *count, FSCK_FIND_MAX, e);
+		if (n <= 0)
+			return (int)n;
+		for (ssize_t i = 0; i < n; i++, (*count)++) {
+			if (*count > 0 &&
+			    grown[*count].info.number <= grown[*count - 1].info.number)
+				return err_set(e, -EUCLEAN,
+					       "the index is damaged: its packs are not in order");
+		}
+	}
+}
+
 static int check_known_packs(struct fsck *f, const struct child_hello *h, struct err *e)
 {
 	struct child_pack *all = NULL;
 	size_t count = 0;
-	ssize_t n = 1;
-	int r = 0;
+	int r = list_known(f, &all, &count, e);
 
-	while (n > 0) {
-		struct child_pack *grown = reallocarray(all, count + FSCK_FIND_MAX, sizeof(*grown));
-
-		n = grown ? 0 : err_set(e, -ENOMEM, "out of memory");
-		all = grown ? grown : all;
-		if (n == 0)
-			n = index_child_packs(f->child, count ? all[count - 1].info.number + 1 : 0,
-					      all + count, FSCK_FIND_MAX, e);
-		for (ssize_t i = 1; i < n; i++) {
-			if (all[count + (size_t)i].info.number <=
-			    all[count + (size_t)i - 1].info.number)
-				n = err_set(e, -EUCLEAN,
-					    "the index is damaged: its packs are not "
-					    "in order");
-		}
-		count += n > 0 ? (size_t)n : 0;
-	}
-	for (size_t i = 0; i < count && n == 0 && r == 0; i++)
+	for (size_t i = 0; i < count && r == 0; i++)
 		r = check_known(f, &all[i], h->next, e);
-	if (n == 0 && r == 0 && (h->numbers != count || h->packs != count))
+	if (r == 0 && (h->numbers != count || h->packs != count))
 		r = fsck_tell_index(f, "the index is damaged: it has %zu packs and %llu numbers",
 				    count, (unsigned long long)h->numbers);
-	if (n == 0 && r == 0)
+	if (r == 0)
 		r = list_numbers(f, all, count, e);
 	free(all);
-	return n < 0 ? (int)n : r;
+	return r;
 }
 
 /* --- packs that the index does not know ---------------------------------------------------- */

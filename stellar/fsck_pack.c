@@ -191,7 +191,7 @@ int fsck_check_frame(struct fsck *f, struct fsck_pack *p, struct pack **file, st
 	}
 	p->bytes = pack_file_bytes(*file);
 	if (fault.code == -EXDEV || fault.code == -EPROTONOSUPPORT) {
-		p->state = FSCK_PACK_FOREIGN;
+		p->state = fault.code == -EXDEV ? FSCK_PACK_FOREIGN : FSCK_PACK_NEWER;
 		return fsck_tell_pack(f, p, "%s", fault.msg);
 	}
 	r = pack_read_table(*file, &f->store->scheme, t, &why);
@@ -245,7 +245,7 @@ static int begin(void *opaque, void **state, struct err *e)
 	if (!w)
 		return err_set(e, -ENOMEM, "out of memory");
 	w->check = c;
-	r = fsck_reading_new(&w->reading, c->fsck->store, e);
+	r = fsck_take_reading(c->fsck, &w->reading, e);
 	if (r < 0) {
 		free(w);
 		return r;
@@ -258,7 +258,7 @@ static void end(void *state)
 {
 	struct worker *w = state;
 
-	fsck_reading_free(w->reading);
+	fsck_give_reading(w->check->fsck, w->reading);
 	free(w);
 }
 

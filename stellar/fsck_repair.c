@@ -84,6 +84,11 @@ static int remove_pack(struct fsck *f, struct fsck_pack *p, struct err *e)
 	else if (unlinkat(f->store->packs_fd, name, 0) < 0)
 		r = err_errno(e, -errno, "cannot remove 'packs/%s'", name);
 	p->is_mended = r == 0;
+	if (r == 0 && p->lost > 0)
+		fsck_tell(f, true,
+			  "'packs/%s': %llu chunks could not be read; what is left of them is in "
+			  "'quarantine/packs'",
+			  name, (unsigned long long)p->lost);
 	return r;
 }
 

@@ -7,7 +7,8 @@
 /* Whether a repair replaces it. */
 static inline bool fsck_must_go(const struct fsck_pack *p)
 {
-	return p->has_flaw && p->state != FSCK_PACK_UNFINISHED && p->state != FSCK_PACK_IN_WORK;
+	return p->has_flaw && p->state != FSCK_PACK_UNFINISHED && p->state != FSCK_PACK_IN_WORK &&
+	       p->state != FSCK_PACK_NEWER;
 }
 
 /* Copies what can be read of the pack, and is not elsewhere, into a new one, which is entered. */

@@ -12,6 +12,7 @@
 enum { SPAN_BYTES = 4 << 20 }; /* more only when a single payload is longer */
 
 struct fsck_reading {
+	struct fsck_reading *next; /* in a list of idle ones */
 	const struct id_scheme *scheme; /* borrowed: of the store */
 	struct store_reader *reader; /* owned */
 	uint8_t *buf; /* owned: CHUNK_MAX_BYTES, a chunk */
@@ -47,6 +48,34 @@ void fsck_reading_free(struct fsck_reading *r)
 	free(r->buf);
 	free(r->bytes);
 	free(r);
+}
+
+int fsck_take_reading(struct fsck *f, struct fsck_reading **out, struct err *e)
+{
+	pthread_mutex_lock(&f->lock);
+	*out = f->idle;
+	if (f->idle)
+		f->idle = f->idle->next;
+	pthread_mutex_unlock(&f->lock);
+	return *out ? 0 : fsck_reading_new(out, f->store, e);
+}
+
+void fsck_give_reading(struct fsck *f, struct fsck_reading *r)
+{
+	pthread_mutex_lock(&f->lock);
+	r->next = f->idle;
+	f->idle = r;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void fsck_free_readings(struct fsck *f)
+{
+	while (f->idle) {
+		struct fsck_reading *r = f->idle;
+
+		f->idle = r->next;
+		fsck_reading_free(r);
+	}
 }
 
 /* --- spans --------------------------------------------------------------------------------- */

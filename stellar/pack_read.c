@@ -85,13 +85,16 @@ static int check_header(struct pack *p, const struct pack_place *place, const ch
 	if ((size_t)n < sizeof(h) || memcmp(h.magic, PACK_MAGIC, sizeof(h.magic)) != 0)
 		return err_set(e, -EBADMSG, "'packs/%s' is damaged: it does not begin as a pack",
 			       name);
+	/* Every version keeps the sum where it is, so damage is not taken for a newer one. */
+	id_sum(place->scheme, &h, offsetof(struct st_pack_header, sum), sum);
+	if (memcmp(sum, h.sum, sizeof(sum)) != 0)
+		return err_set(e, -EBADMSG, "'packs/%s' is damaged: its header is wrong", name);
 	if (le32_get(h.version) > STORE_VERSION)
 		return err_set(e, -EPROTONOSUPPORT,
 			       "'packs/%s' is of version %u; this program knows versions up to %d",
 			       name, le32_get(h.version), STORE_VERSION);
-	id_sum(place->scheme, &h, offsetof(struct st_pack_header, sum), sum);
-	if (memcmp(sum, h.sum, sizeof(sum)) != 0 || le32_get(h.version) != STORE_VERSION ||
-	    le32_get(h.zero) != 0 || !is_zero(h.zeros, sizeof(h.zeros)))
+	if (le32_get(h.version) != STORE_VERSION || le32_get(h.zero) != 0 ||
+	    !is_zero(h.zeros, sizeof(h.zeros)))
 		return err_set(e, -EBADMSG, "'packs/%s' is damaged: its header is wrong", name);
 	if (memcmp(h.uuid, place->uuid, sizeof(h.uuid)) != 0)
 		return err_set(e, -EXDEV, "'packs/%s' belongs to another store", name);
