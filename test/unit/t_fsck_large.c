@@ -19,7 +19,7 @@
 
 #include "base/cleanup.h"
 #include "stellar/fsck_impl.h"
-#include "test/unit/fsck_rig.h"
+#include "test/unit/depot.h"
 
 enum { FILES_MAX = 256, IMAGES_MAX = 64 };
 
@@ -53,7 +53,7 @@ struct target {
 	struct pack_table table; /* owned */
 };
 
-static struct fsck_rig rig;
+static struct depot rig;
 static struct target targets[FILES_MAX];
 static size_t target_count;
 static uint64_t all_bytes;
@@ -87,18 +87,18 @@ static void mix(uint8_t *bytes, size_t len, unsigned number)
 		const uint64_t s = (uint64_t)number << 32 | i;
 
 		if (number % 4 == 0 || s / 16384 % 3 == 0)
-			rig_noise(bytes + i, n, s);
+			depot_noise(bytes + i, n, s);
 		else if (s / 16384 % 29 == 1)
 			memset(bytes + i, 0, n);
 		else
-			rig_text(bytes + i, n, s);
+			depot_text(bytes + i, n, s);
 	}
 }
 
 static void list_folder(const char *folder)
 {
 	for (unsigned i = 0;; i++) {
-		const struct rig_file *file = rig_find_file(&rig, folder, "", i);
+		const struct depot_file *file = depot_find_file(&rig, folder, "", i);
 		struct target *t = &targets[target_count];
 
 		if (!file)
@@ -142,7 +142,7 @@ static void make_store(uint64_t mib)
 	uint64_t stored = 0;
 
 	assert_non_null(bytes);
-	rig_make(&rig, NULL);
+	depot_make(&rig, NULL);
 	for (unsigned i = 0; i < IMAGES_MAX && stored < mib << 20; i++) {
 		struct store_stats stats;
 		struct err e = { 0 };
@@ -151,15 +151,15 @@ static void make_store(uint64_t mib)
 
 		mix(bytes, len, i);
 		snprintf(name, sizeof(name), "image-%u", i);
-		rig_import(&rig, name, bytes, len, codecs[i % 4], chunkings[i % 4]);
-		s = rig_open(&rig);
+		depot_import(&rig, name, bytes, len, codecs[i % 4], chunkings[i % 4]);
+		s = depot_open(&rig);
 		assert_int_equal(store_stats(s, &stats, &e), 0);
 		store_close(s);
 		stored = stats.pack_bytes;
 	}
-	assert_int_equal(rig_check(&rig), 0);
+	assert_int_equal(depot_check(&rig), 0);
 	assert_int_equal(rig.result.problems, 0);
-	rig_save(&rig);
+	depot_save(&rig);
 }
 
 /* --- places -------------------------------------------------------------------------------- */
@@ -288,7 +288,7 @@ static bool part_is_damaged(struct fsck *f, struct fsck_reading *reading, const 
 static bool whole_is_damaged(bool is_quick)
 {
 	const struct fsck_options o = { .is_quick = is_quick };
-	const int r = rig_fsck(&rig, &o);
+	const int r = depot_fsck(&rig, &o);
 
 	return r < 0 || rig.result.problems > 0;
 }
@@ -346,9 +346,9 @@ static void test_whole(void **state)
 		if (!t)
 			continue;
 		bit = byte * 8 + next_random() % 8;
-		rig_flip(&rig, t->name, bit);
+		depot_flip(&rig, t->name, bit);
 		count(&tally, t, byte, whole_is_damaged(false));
-		rig_flip(&rig, t->name, bit);
+		depot_flip(&rig, t->name, bit);
 	}
 	print_tally(&tally, "whole checks", now() - begin);
 	assert_false(whole_is_damaged(false));
@@ -373,10 +373,10 @@ static void test_part(void **state)
 		const struct target *t = random_byte(&byte);
 		const size_t bit = byte * 8 + next_random() % 8;
 
-		rig_flip(&rig, t->name, bit);
+		depot_flip(&rig, t->name, bit);
 		count(&tally, t, byte,
 		      t->is_pack ? part_is_damaged(&f, reading, t, byte) : whole_is_damaged(true));
-		rig_flip(&rig, t->name, bit);
+		depot_flip(&rig, t->name, bit);
 		assert_true(!t->is_pack || i % 100 != 0 || !part_is_damaged(&f, reading, t, byte));
 	}
 	fsck_reading_free(reading);
@@ -410,7 +410,7 @@ static int teardown(void **state)
 	(void)state;
 	for (size_t i = 0; i < target_count; i++)
 		pack_table_release(&targets[i].table);
-	fsck_rig_remove(&rig);
+	depot_remove(&rig);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store to be damaged: see fsck_rig.h. */
-#include "test/unit/fsck_rig.h"
+/* A store to be damaged: see depot.h. */
+#include "test/unit/depot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -35,12 +35,12 @@ static void remove_tree(const char *path)
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-void rig_make(struct fsck_rig *rig, const struct key_input *key)
+void depot_make(struct depot *rig, const struct key_input *key)
 {
 	struct store_options o;
 	struct err e = { 0 };
 
-	*rig = (struct fsck_rig){ 0 };
+	*rig = (struct depot){ 0 };
 	strcpy(rig->folder, "/dev/shm/volt-fsck-XXXXXX");
 	assert_non_null(mkdtemp(rig->folder));
 	snprintf(rig->store, sizeof(rig->store), "%s/store", rig->folder);
@@ -51,7 +51,7 @@ void rig_make(struct fsck_rig *rig, const struct key_input *key)
 		fail_msg("%s", e.msg);
 }
 
-static void free_lines(struct fsck_rig *rig)
+static void free_lines(struct depot *rig)
 {
 	for (size_t i = 0; i < rig->line_count; i++)
 		free(rig->lines[i]);
@@ -63,7 +63,7 @@ static void free_lines(struct fsck_rig *rig)
 	rig->line_count = rig->note_count = 0;
 }
 
-static void free_files(struct fsck_rig *rig)
+static void free_files(struct depot *rig)
 {
 	for (size_t i = 0; i < rig->file_count; i++)
 		free(rig->files[i].bytes);
@@ -72,14 +72,14 @@ static void free_files(struct fsck_rig *rig)
 	rig->file_count = 0;
 }
 
-void fsck_rig_remove(struct fsck_rig *rig)
+void depot_remove(struct depot *rig)
 {
 	free_lines(rig);
 	free_files(rig);
 	remove_tree(rig->folder);
 }
 
-struct store *rig_open(struct fsck_rig *rig)
+struct store *depot_open(struct depot *rig)
 {
 	struct store *s = NULL;
 	struct err e = { 0 };
@@ -91,7 +91,7 @@ struct store *rig_open(struct fsck_rig *rig)
 
 /* --- images -------------------------------------------------------------------------------- */
 
-void rig_noise(uint8_t *bytes, size_t len, uint64_t seed)
+void depot_noise(uint8_t *bytes, size_t len, uint64_t seed)
 {
 	uint64_t x = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
 
@@ -105,7 +105,7 @@ void rig_noise(uint8_t *bytes, size_t len, uint64_t seed)
 	}
 }
 
-void rig_text(uint8_t *bytes, size_t len, uint64_t seed)
+void depot_text(uint8_t *bytes, size_t len, uint64_t seed)
 {
 	static const char *const words[] = { "store ", "chunk ",  "pack ",  "image ",
 					     "index ", "verify ", "sparse", "\n" };
@@ -120,28 +120,40 @@ void rig_text(uint8_t *bytes, size_t len, uint64_t seed)
 	}
 }
 
-void rig_import(struct fsck_rig *rig, const char *name, const void *bytes, size_t len,
-		const char *codec, const char *chunking)
+int depot_try_import(struct depot *rig, const char *name, const void *bytes, size_t len,
+		     const char *codec, const char *chunking, struct err *e)
 {
 	struct import_options o = { .has_codec = true, .may_replace = true };
 	struct import_result result;
-	struct err e = { 0 };
-	struct store *s = rig_open(rig);
+	struct store *s = NULL;
 	auto_fd int fd = memfd_create("image", MFD_CLOEXEC);
+	int r = file_pwrite_full(fd, bytes, len, 0);
 
-	assert_true(fd >= 0);
-	assert_int_equal(file_pwrite_full(fd, bytes, len, 0), 0);
-	assert_int_equal(chunk_params_parse(&o.chunking, chunking, &e), 0);
-	assert_int_equal(codec_params_parse(&o.codec, codec, &e), 0);
-	if (import_image(s, fd, name, name, &o, &result, &e) < 0)
-		fail_msg("%s", e.msg);
+	if (r == 0)
+		r = chunk_params_parse(&o.chunking, chunking, e);
+	if (r == 0)
+		r = codec_params_parse(&o.codec, codec, e);
+	if (r == 0)
+		r = store_open(&s, rig->store, STORE_READ_WRITE, &rig->key, e);
+	if (r == 0)
+		r = import_image(s, fd, name, name, &o, &result, e);
 	store_close(s);
+	return r;
 }
 
-bool rig_has_image(struct fsck_rig *rig, const char *name, const void *bytes, size_t len)
+void depot_import(struct depot *rig, const char *name, const void *bytes, size_t len,
+		  const char *codec, const char *chunking)
+{
+	struct err e = { 0 };
+
+	if (depot_try_import(rig, name, bytes, len, codec, chunking, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+bool depot_has_image(struct depot *rig, const char *name, const void *bytes, size_t len)
 {
 	const struct export_options o = { .bytes = UINT64_MAX };
-	struct store *s = rig_open(rig);
+	struct store *s = depot_open(rig);
 	auto_fd int fd = memfd_create("image", MFD_CLOEXEC);
 	auto_free uint8_t *got = malloc(len + 1);
 	struct err e = { 0 };
@@ -158,19 +170,19 @@ bool rig_has_image(struct fsck_rig *rig, const char *name, const void *bytes, si
 
 /* --- files --------------------------------------------------------------------------------- */
 
-void rig_path(const struct fsck_rig *rig, const char *name, char path[static 512])
+void depot_path(const struct depot *rig, const char *name, char path[static 512])
 {
 	snprintf(path, 512, "%s/%s", rig->store, name);
 }
 
-static void save_file(struct fsck_rig *rig, const char *name)
+static void save_file(struct depot *rig, const char *name)
 {
-	struct rig_file *file;
+	struct depot_file *file;
 	char path[512];
-	struct stat st;
+	struct stat st = { 0 };
 	auto_fd int fd = -1;
 
-	rig_path(rig, name, path);
+	depot_path(rig, name, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0 && fstat(fd, &st) == 0);
 	rig->files = reallocarray(rig->files, rig->file_count + 1, sizeof(*rig->files));
@@ -182,14 +194,14 @@ static void save_file(struct fsck_rig *rig, const char *name)
 	assert_int_equal(file_pread_full(fd, file->bytes, file->len, 0), file->len);
 }
 
-static void save_folder(struct fsck_rig *rig, const char *name)
+static void save_folder(struct depot *rig, const char *name)
 {
 	char path[512], child[320];
 	const struct dirent *entry;
 	struct stat st;
 	DIR *dir;
 
-	rig_path(rig, name, path);
+	depot_path(rig, name, path);
 	dir = opendir(path);
 	assert_non_null(dir);
 	while ((entry = readdir(dir))) {
@@ -206,28 +218,28 @@ static void save_folder(struct fsck_rig *rig, const char *name)
 	closedir(dir);
 }
 
-void rig_save(struct fsck_rig *rig)
+void depot_save(struct depot *rig)
 {
 	free_files(rig);
 	save_folder(rig, "");
 }
 
-void rig_restore(struct fsck_rig *rig)
+void depot_restore(struct depot *rig)
 {
 	static const char *const folders[] = { "", "packs", "index", "roots", "leases" };
 	char path[512];
 
 	remove_tree(rig->store);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		rig_path(rig, folders[i], path);
+		depot_path(rig, folders[i], path);
 		assert_int_equal(mkdir(path, 0777), 0);
 	}
 	for (size_t i = 0; i < rig->file_count; i++)
-		rig_write(rig, rig->files[i].name, 0, rig->files[i].bytes, rig->files[i].len);
+		depot_write(rig, rig->files[i].name, 0, rig->files[i].bytes, rig->files[i].len);
 }
 
-struct rig_file *rig_find_file(struct fsck_rig *rig, const char *begin, const char *end,
-			       unsigned number)
+struct depot_file *depot_find_file(struct depot *rig, const char *begin, const char *end,
+				   unsigned number)
 {
 	for (size_t i = 0; i < rig->file_count; i++) {
 		const char *name = rig->files[i].name;
@@ -240,14 +252,14 @@ struct rig_file *rig_find_file(struct fsck_rig *rig, const char *begin, const ch
 	return NULL;
 }
 
-unsigned rig_count(const struct fsck_rig *rig, const char *name)
+unsigned depot_count(const struct depot *rig, const char *name)
 {
 	const struct dirent *entry;
 	unsigned count = 0;
 	char path[512];
 	DIR *dir;
 
-	rig_path(rig, name, path);
+	depot_path(rig, name, path);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
 		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
@@ -256,26 +268,46 @@ unsigned rig_count(const struct fsck_rig *rig, const char *name)
 	return count;
 }
 
-void rig_write(const struct fsck_rig *rig, const char *name, size_t offset, const void *bytes,
-	       size_t len)
+void depot_read_name(const struct depot *rig, const char *folder, const char *not_this,
+		     const char *nor_this, char name[static 320])
+{
+	const struct dirent *entry;
+	char path[512];
+	DIR *dir;
+	bool is_found = false;
+
+	depot_path(rig, folder, path);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (!is_found && (entry = readdir(dir))) {
+		snprintf(name, 320, "%.60s/%.255s", folder, entry->d_name);
+		is_found = entry->d_name[0] != '.' && strcmp(name, not_this) != 0 &&
+			   strcmp(name, nor_this) != 0;
+	}
+	closedir(dir);
+	assert_true(is_found);
+}
+
+void depot_write(const struct depot *rig, const char *name, size_t offset, const void *bytes,
+		 size_t len)
 {
 	char path[512];
 	auto_fd int fd = -1;
 
-	rig_path(rig, name, path);
+	depot_path(rig, name, path);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
 		fail_msg("cannot open %s: %s", path, strerror(errno));
 	assert_int_equal(file_pwrite_full(fd, bytes, len, (off_t)offset), 0);
 }
 
-void rig_flip(const struct fsck_rig *rig, const char *name, size_t bit)
+void depot_flip(const struct depot *rig, const char *name, size_t bit)
 {
 	char path[512];
 	uint8_t byte;
 	auto_fd int fd = -1;
 
-	rig_path(rig, name, path);
+	depot_path(rig, name, path);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(file_pread_full(fd, &byte, 1, (off_t)(bit / 8)), 1);
@@ -295,7 +327,7 @@ static void add_line(char ***lines, size_t *count, const char *text)
 
 static void on_problem(void *opaque, const char *text, bool is_repaired)
 {
-	struct fsck_rig *rig = opaque;
+	struct depot *rig = opaque;
 
 	add_line(&rig->lines, &rig->line_count, text);
 	if (getenv("FSCK_LINES"))
@@ -304,14 +336,14 @@ static void on_problem(void *opaque, const char *text, bool is_repaired)
 
 static void on_leftover(void *opaque, const char *text)
 {
-	struct fsck_rig *rig = opaque;
+	struct depot *rig = opaque;
 
 	add_line(&rig->notes, &rig->note_count, text);
 	if (getenv("FSCK_LINES"))
 		fprintf(stderr, "leftover: %s\n", text);
 }
 
-int rig_fsck(struct fsck_rig *rig, const struct fsck_options *o)
+int depot_fsck(struct depot *rig, const struct fsck_options *o)
 {
 	struct fsck_options options = *o;
 	struct err e = { 0 };
@@ -331,14 +363,14 @@ int rig_fsck(struct fsck_rig *rig, const struct fsck_options *o)
 	return r;
 }
 
-int rig_check(struct fsck_rig *rig)
+int depot_check(struct depot *rig)
 {
-	return rig_fsck(rig, &(const struct fsck_options){ 0 });
+	return depot_fsck(rig, &(const struct fsck_options){ 0 });
 }
 
-int rig_repair(struct fsck_rig *rig)
+int depot_repair(struct depot *rig)
 {
-	return rig_fsck(rig, &(const struct fsck_options){ .may_repair = true });
+	return depot_fsck(rig, &(const struct fsck_options){ .may_repair = true });
 }
 
 static bool has(char **lines, size_t count, const char *text)
@@ -350,12 +382,12 @@ static bool has(char **lines, size_t count, const char *text)
 	return false;
 }
 
-bool rig_told(const struct fsck_rig *rig, const char *text)
+bool depot_told(const struct depot *rig, const char *text)
 {
 	return has(rig->lines, rig->line_count, text);
 }
 
-bool rig_noted(const struct fsck_rig *rig, const char *text)
+bool depot_noted(const struct depot *rig, const char *text)
 {
 	return has(rig->notes, rig->note_count, text);
 }
