@@ -284,7 +284,7 @@ static int visit_leases(struct fsck *f, int dir_fd, const char *name, struct err
 	if (!is_lease_name(name))
 		return fsck_remove_strange(f, dir_fd, "leases", name, "is no lease", e);
 	fd = file_open_regular(dir_fd, name, O_RDONLY);
-	if (fd == -ENOENT)
+	if (fd < 0 && fd != -EINVAL)
 		return 0;
 	if (fd < 0)
 		return fsck_remove_strange(f, dir_fd, "leases", name, "is no file", e);

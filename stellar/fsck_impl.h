@@ -11,7 +11,7 @@ enum fsck_pack_state {
 	FSCK_PACK_USABLE, /* header, name and a table are right: its chunks can be read */
 	FSCK_PACK_UNREADABLE, /* not; its chunks may still be salvaged */
 	FSCK_PACK_FOREIGN, /* another store's, or no file */
-	FSCK_PACK_NEWER, /* a newer version's: left as it is */
+	FSCK_PACK_CLOSED, /* a newer version's, or cannot be opened: left as it is */
 	FSCK_PACK_UNFINISHED, /* has no end: its writer died before, if the index does not know it */
 	FSCK_PACK_IN_WORK, /* its writer lives, or it went meanwhile */
 	FSCK_PACK_MISSING, /* the index knows it, but there is no file */

@@ -75,6 +75,8 @@ static int take_late(struct fsck *f, struct fsck_pack **p, const struct pack_id 
 	pack_name(id, name);
 	if (fstatat(f->store->packs_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
+	if (errno != ENOENT)
+		return err_errno(e, -errno, "cannot look at 'packs/%s'", name);
 	(*p)->state = FSCK_PACK_MISSING;
 	return fsck_tell_pack(f, *p, "'packs/%s' is missing, the index knows it with %u chunks",
 			      name, (*p)->count);

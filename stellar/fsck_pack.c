@@ -14,7 +14,10 @@
 #include "stellar/fsck_impl.h"
 #include "stellar/pipeline.h"
 
-enum { FAULTS_MAX = 64 }; /* of a pack that are told one by one */
+enum {
+	FAULTS_MAX = 64, /* of a pack that are told one by one */
+	TRIES = 2,
+};
 
 /* --- the packs there are ------------------------------------------------------------------- */
 
@@ -91,9 +94,16 @@ static int list_packs(struct fsck *f, struct err *e)
 			close(copy);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(dir))) {
+	while (r == 0) {
 		struct pack_id id;
 
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry && errno) /* one that is not listed would be taken for lost */
+			r = err_errno(e, -errno, "cannot read the folder '%s/packs'",
+				      f->store->path);
+		if (!entry)
+			break;
 		if (pack_id_from_name(&id, entry->d_name) < 0)
 			continue; /* fsck_check_files() tells of it */
 		if (!append_pack(f, &id, e))
@@ -170,32 +180,66 @@ static int lose_pack(struct fsck_pack *p, struct pack *file, const struct err *w
 	return 0;
 }
 
+/* An error of the disk may be there once and not again; a repair must not act on such a one. */
+static int open_pack(struct fsck *f, const struct pack_id *id, struct pack **file,
+		     struct pack_table *t, struct err *fault, struct err *why)
+{
+	int r = -EIO;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		pack_table_release(t);
+		pack_close(*file);
+		*file = NULL;
+		*why = (struct err){ 0 };
+		r = pack_open_damaged(file, &f->store->place, id, fault, why);
+		if (r == -EIO || (r == 0 && fault->code == -EIO))
+			continue;
+		if (r < 0 || fault->code == -EXDEV || fault->code == -EPROTONOSUPPORT)
+			return r;
+		why->code = pack_read_table(*file, &f->store->scheme, t, why);
+		if (why->code != -EIO)
+			return 0;
+	}
+	return r;
+}
+
+/* What cannot be opened: not a file, or not now. */
+static int check_closed(struct fsck *f, struct fsck_pack *p, int code, const struct err *why,
+			struct err *e)
+{
+	if (code == -ENOENT) {
+		p->state = FSCK_PACK_IN_WORK;
+		return 0;
+	}
+	if (code == -EBADMSG || code == -ELOOP || code == -ENXIO) {
+		p->state = FSCK_PACK_FOREIGN;
+		return fsck_tell_pack(f, p, "%s", why->msg);
+	}
+	if (code != -EIO || f->is_pass_to_repair)
+		return err_set(e, code, "%s", why->msg);
+	p->state = FSCK_PACK_CLOSED;
+	return fsck_tell_pack(f, p, "%s", why->msg);
+}
+
 int fsck_check_frame(struct fsck *f, struct fsck_pack *p, struct pack **file, struct pack_table *t,
 		     struct err *e)
 {
 	char name[PACK_NAME_BYTES];
 	struct err why = { 0 }, fault = { 0 };
-	int r = pack_open_damaged(file, &f->store->place, &p->id, &fault, &why);
+	int r;
 
 	*t = (struct pack_table){ 0 };
+	*file = NULL;
 	pack_name(&p->id, name);
-	if (r == -ENOENT) {
-		p->state = FSCK_PACK_IN_WORK;
-		return 0;
-	}
-	if (r < 0) {
-		if (r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EACCES)
-			return err_set(e, r, "%s", why.msg);
-		p->state = FSCK_PACK_FOREIGN;
-		return fsck_tell_pack(f, p, "%s", why.msg);
-	}
+	r = open_pack(f, &p->id, file, t, &fault, &why);
+	if (r < 0)
+		return check_closed(f, p, r, &why, e);
 	p->bytes = pack_file_bytes(*file);
 	if (fault.code == -EXDEV || fault.code == -EPROTONOSUPPORT) {
-		p->state = fault.code == -EXDEV ? FSCK_PACK_FOREIGN : FSCK_PACK_NEWER;
+		p->state = fault.code == -EXDEV ? FSCK_PACK_FOREIGN : FSCK_PACK_CLOSED;
 		return fsck_tell_pack(f, p, "%s", fault.msg);
 	}
-	r = pack_read_table(*file, &f->store->scheme, t, &why);
-	if (r < 0)
+	if (why.code < 0)
 		return lose_pack(p, *file, &why, e);
 	p->count = t->count;
 	p->state = fault.code == 0 ? FSCK_PACK_USABLE : FSCK_PACK_UNREADABLE;
@@ -420,7 +464,10 @@ static int load_dictionaries(struct fsck *f, const struct fsck_pack *p, struct e
 	}
 	pack_table_release(&t);
 	pack_close(file);
-	return why.code == -ENOMEM ? err_set(e, -ENOMEM, "%s", why.msg) : 0;
+	/* Without a dictionary much that is right looks damaged. */
+	if (why.code == -ENOMEM || (why.code == -EIO && f->is_pass_to_repair))
+		return err_set(e, why.code, "%s", why.msg);
+	return 0;
 }
 
 int fsck_check_packs(struct fsck *f, struct err *e)

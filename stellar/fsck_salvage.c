@@ -109,6 +109,8 @@ static int copy_entry(struct salvage *s, struct pack_entry *entry, struct err *e
 	struct err why = { 0 };
 	int r = pack_read(s->file, s->payload, entry->stored_bytes, entry->offset, &why);
 
+	if (r == -EIO) /* it may be there once and not again */
+		r = pack_read(s->file, s->payload, entry->stored_bytes, entry->offset, &why);
 	if (r == 0)
 		r = store_reader_check_stored(s->fsck->reader, s->file, entry, s->payload,
 					      s->fsck->buf, &why);

@@ -8,7 +8,7 @@
 static inline bool fsck_must_go(const struct fsck_pack *p)
 {
 	return p->has_flaw && p->state != FSCK_PACK_UNFINISHED && p->state != FSCK_PACK_IN_WORK &&
-	       p->state != FSCK_PACK_NEWER;
+	       p->state != FSCK_PACK_CLOSED;
 }
 
 /* Copies what can be read of the pack, and is not elsewhere, into a new one, which is entered. */

@@ -133,8 +133,12 @@ static int check_entry(const struct look *l, uint32_t i, const uint8_t *stored, 
 	const struct pack_entry *entry = &l->table->entries[i];
 	char hex[CHUNK_ID_HEX_BYTES], text[ERR_MSG_BYTES];
 	struct err why = { 0 };
-	const int r = store_reader_check_stored(l->reading->reader, l->pack, entry, stored,
-						l->reading->buf, &why);
+	int r = store_reader_check_stored(l->reading->reader, l->pack, entry, stored,
+					  l->reading->buf, &why);
+
+	if (r == -EIO && !stored)
+		r = store_reader_check_stored(l->reading->reader, l->pack, entry, NULL,
+					      l->reading->buf, &why);
 
 	if (r < 0 && !is_of_disk(r))
 		return err_set(e, r, "%s", why.msg);
