@@ -28,6 +28,7 @@ struct crash_acks {
 	const struct crash_log *log;
 	size_t prefix;
 	const struct crash_acks *earlier; /* of an act before that one; NULL: none */
+	bool is_brief; /* act and check are done once more after that: less will do */
 };
 
 bool crash_acked(const struct crash_acks *acks, const char *fmt, ...)

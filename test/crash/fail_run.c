@@ -28,7 +28,7 @@ struct way {
 
 static const struct way ways[] = {
 	{ "open:EACCES", CALL_OPEN, EACCES, false, false },
-	{ "open:EMFILE", CALL_OPEN, EMFILE, false, true },
+	{ "open:EMFILE", CALL_OPEN, EMFILE, false, false },
 	{ "open:ENOSPC", CALL_OPEN, ENOSPC, true, false },
 	{ "open:EROFS", CALL_OPEN, EROFS, true, false },
 	{ "open:EIO", CALL_OPEN, EIO, false, false },
@@ -49,11 +49,11 @@ static const struct way ways[] = {
 	{ "mkdir:ENOSPC", CALL_MKDIR, ENOSPC, true, false },
 	{ "mkdir:EIO", CALL_MKDIR, EIO, false, false },
 	{ "read:EIO", CALL_READ, EIO, true, false },
-	{ "read:short", CALL_READ, CRASH_SHORT, false, true },
+	{ "read:short", CALL_READ, CRASH_SHORT, false, false },
 	{ "read:EINTR", CALL_READ, EINTR, false, false },
 	{ "mmap:ENOMEM", CALL_MMAP, ENOMEM, true, false },
 	{ "lock:ENOLCK", CALL_LOCK, ENOLCK, false, false },
-	{ "lock:EINTR", CALL_LOCK, EINTR, false, true },
+	{ "lock:EINTR", CALL_LOCK, EINTR, false, false },
 	{ "close:EIO", CALL_CLOSE, EIO, false, false },
 	{ "stat:EIO", CALL_STAT, EIO, false, false },
 	{ "seek:EIO", CALL_SEEK, EIO, false, false },
@@ -126,7 +126,7 @@ static int try_case(void *opaque)
 	struct job *j = opaque;
 	struct crash_part *first = j->first;
 	struct crash_part *second = j->second;
-	struct crash_acks acks = { .log = first->log };
+	struct crash_acks acks = { .log = first->log, .is_brief = true };
 	struct crash_acks acks_after = { .log = second->log, .earlier = &acks };
 	struct err e = { 0 };
 
@@ -240,6 +240,12 @@ static void reap_all(struct run *r)
 	}
 }
 
+/* Whether all calls from the n-th on fail, too, and not only that one. */
+static bool has_lasting(const struct run *r, const struct way *way)
+{
+	return way->is_lasting && !(r->options->is_basic && way->call == CALL_ALL);
+}
+
 /*
  * All cases of all ways, the n-th call of each way before the next of any. When time ends before
  * that, the last calls are left out, and the line printed says how many.
@@ -257,14 +263,14 @@ static void try_all(struct run *r)
 		nr_calls[i] = count_calls(r, &ways[i]);
 		if (r->result.nr_failures)
 			return;
-		r->result.nr_ops += nr_calls[i] * (ways[i].is_lasting ? 2 : 1);
+		r->result.nr_ops += nr_calls[i] * (has_lasting(r, &ways[i]) ? 2 : 1);
 		most = nr_calls[i] > most ? nr_calls[i] : most;
 	}
 	for (unsigned nth = 1; nth <= most; nth++) {
 		for (size_t i = 0; i < 2 * ARRAY_LEN(ways); i++) {
 			struct one_case c = { &ways[i / 2], nth, i % 2 };
 
-			if (nth > nr_calls[i / 2] || (c.is_lasting && !c.way->is_lasting))
+			if (nth > nr_calls[i / 2] || (c.is_lasting && !has_lasting(r, c.way)))
 				continue;
 			if (crash_now() > deadline ||
 			    r->result.nr_failures >= r->options->max_failures)

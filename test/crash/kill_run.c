@@ -253,7 +253,7 @@ void kill_options_init(struct kill_options *o, unsigned rounds)
 	*o = (struct kill_options){
 		.seed = from_environment("KILL_SEED", 1),
 		.rounds = from_environment("KILL_ROUNDS", rounds),
-		.round_ms = from_environment("KILL_MS", 50),
+		.round_ms = from_environment("KILL_MS", 20),
 		.timeout_s = from_environment("CRASH_TIMEOUT", 30),
 		.max_failures = 10,
 	};

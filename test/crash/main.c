@@ -80,6 +80,42 @@ struct wish {
 	bool is_help;
 };
 
+/* Options that ask for a part of what there is; false: it is none of them. */
+static bool take_choice(struct wish *w, int id, const char *value, uint64_t number)
+{
+	struct crash_options *o = &w->options;
+
+	switch (id) {
+	case OPTION_ONLY:
+		w->only = value;
+		return true;
+	case OPTION_AT:
+		o->at = number;
+		return true;
+	case OPTION_CHOICE:
+		o->choice = value;
+		w->only = w->only ? w->only : "crashes";
+		return true;
+	case OPTION_FAILED_SYNC:
+		o->failed_sync = (unsigned)number;
+		w->only = "syncs";
+		return true;
+	case OPTION_SECOND:
+		o->second = (unsigned)number;
+		w->only = "twice";
+		return true;
+	case OPTION_FAIL:
+		o->fault = value;
+		w->only = "calls";
+		return true;
+	case OPTION_BASIC:
+		o->is_basic = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Takes over one option; false: it is not known. */
 static bool take(struct wish *w, int id, const char *value)
 {
@@ -111,31 +147,6 @@ static bool take(struct wish *w, int id, const char *value)
 	case OPTION_TIMEOUT:
 		o->timeout_s = (unsigned)number;
 		return true;
-	case OPTION_ONLY:
-		w->only = value;
-		return true;
-	case OPTION_AT:
-		o->at = number;
-		return true;
-	case OPTION_CHOICE:
-		o->choice = value;
-		w->only = w->only ? w->only : "crashes";
-		return true;
-	case OPTION_FAILED_SYNC:
-		o->failed_sync = (unsigned)number;
-		w->only = "syncs";
-		return true;
-	case OPTION_SECOND:
-		o->second = (unsigned)number;
-		w->only = "twice";
-		return true;
-	case OPTION_FAIL:
-		o->fault = value;
-		w->only = "calls";
-		return true;
-	case OPTION_BASIC:
-		o->is_basic = true;
-		return true;
 	case OPTION_DUMP:
 		o->is_dump = true;
 		w->only = w->only ? w->only : "crashes";
@@ -144,7 +155,7 @@ static bool take(struct wish *w, int id, const char *value)
 		o->keep = value;
 		return true;
 	default:
-		return false;
+		return take_choice(w, id, value, number);
 	}
 }
 
