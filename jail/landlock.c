@@ -104,8 +104,10 @@ static int add_rule(int ruleset_fd, const struct jail_path_rule *rule, uint64_t 
 		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, -errno, "cannot allow '%s'", rule->path);
-	if (rule->access == JAIL_ACCESS_WRITE)
+	if (rule->access != JAIL_ACCESS_READ)
 		attr.allowed_access |= write_access;
+	if (rule->access == JAIL_ACCESS_MOVE)
+		attr.allowed_access |= LANDLOCK_ACCESS_FS_REFER | LANDLOCK_ACCESS_FS_MAKE_SYM;
 	attr.allowed_access &= handled;
 	if (!S_ISDIR(st.st_mode))
 		attr.allowed_access &= file_access;

@@ -3,7 +3,7 @@
  * Landlock (landlock(7)): what a process that is nobody in particular can still forbid itself.
  *
  *	drops	every path that no rule names, and executing, making devices and renaming across
- *		folders everywhere; TCP; abstract sockets and signals of processes outside
+ *		folders (but for JAIL_ACCESS_MOVE); TCP; abstract sockets and signals of processes outside
  *	must still work	open descriptors; threads of this process signalling each other
  *
  * What is forbidden depends on the kernel's version of Landlock (its ABI); jail_landlock_missing()
@@ -20,6 +20,7 @@
 enum jail_access {
 	JAIL_ACCESS_READ, /* files and folders below the path */
 	JAIL_ACCESS_WRITE, /* also create, remove and rename there */
+	JAIL_ACCESS_MOVE, /* also across folders below it (ABI 1 forbids that), also links */
 };
 
 enum { JAIL_LANDLOCK_BEST_ABI = 6 }; /* the first with all that we ask for */

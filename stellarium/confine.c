@@ -12,7 +12,7 @@
 int confine(const char *store_path, const char *folder, struct err *e)
 {
 	const struct jail_path_rule rules[] = {
-		{ store_path, JAIL_ACCESS_WRITE },
+		{ store_path, JAIL_ACCESS_MOVE }, /* fsck --repair moves to quarantine/ */
 		{ folder, JAIL_ACCESS_WRITE },
 	};
 	const struct jail_landlock_plan plan = {

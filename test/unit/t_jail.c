@@ -245,12 +245,22 @@ static int open_below(const char *name, int flags)
 	return open(path, flags | O_CLOEXEC, 0600);
 }
 
+static int rename_below(const char *from, const char *to)
+{
+	char paths[2][128];
+
+	snprintf(paths[0], sizeof(paths[0]), "%s/%s", folder, from);
+	snprintf(paths[1], sizeof(paths[1]), "%s/%s", folder, to);
+	return rename(paths[0], paths[1]);
+}
+
 static void obey_rules(void)
 {
-	char readable[80], writable[80];
+	char readable[80], writable[80], movable[80];
 	const struct jail_path_rule rules[] = {
 		{ readable, JAIL_ACCESS_READ },
 		{ writable, JAIL_ACCESS_WRITE },
+		{ movable, JAIL_ACCESS_MOVE },
 		{ "/nonexistent", JAIL_ACCESS_WRITE },
 	};
 	const struct jail_landlock_plan plan = { .rules = rules,
@@ -262,6 +272,7 @@ static void obey_rules(void)
 		_exit(SKIPPED);
 	snprintf(readable, sizeof(readable), "%s/read", folder);
 	snprintf(writable, sizeof(writable), "%s/write", folder);
+	snprintf(movable, sizeof(movable), "%s/move", folder);
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	CHECK(jail_landlock(&plan, &e) == 0);
 	CHECK(open_below("read/file", O_RDONLY) >= 0);
@@ -270,6 +281,10 @@ static void obey_rules(void)
 	CHECK(open_below("write/new", O_WRONLY | O_CREAT) >= 0);
 	CHECK(open_below("other", O_RDONLY) < 0 && errno == EACCES);
 	CHECK(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
+	CHECK(rename_below("write/a/file", "write/b/file") < 0 && errno == EXDEV);
+	if (jail_landlock_abi() >= 2)
+		CHECK(rename_below("move/a/file", "move/b/file") == 0);
+	CHECK(rename_below("move/c", "write/c") < 0 && errno == EXDEV);
 	if (jail_landlock_abi() >= 6) /* also of the same user */
 		CHECK(kill(getppid(), 0) < 0 && errno == EPERM);
 }
@@ -289,10 +304,14 @@ static void test_rules_of_landlock(void **state)
 	(void)state;
 	strcpy(folder, "/tmp/t_jail.XXXXXX");
 	assert_non_null(mkdtemp(folder));
-	snprintf(command, sizeof(command), "mkdir %s/read %s/write", folder, folder);
+	snprintf(command, sizeof(command), "cd %s && mkdir -p read write/a write/b move/a move/b",
+		 folder);
 	assert_int_equal(system(command), 0);
 	make_file("read/file");
 	make_file("other");
+	make_file("write/a/file");
+	make_file("move/a/file");
+	make_file("move/c");
 	run_well(obey_rules);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	assert_int_equal(system(command), 0);
