@@ -12,13 +12,31 @@
 #include "stellarium/target.h"
 #include "stellarium/text.h"
 
+/* The image by its name, of the length that the name's record says. */
+static int find(struct store *s, const char *name, struct lease **lease, struct root *root,
+		struct err *e)
+{
+	struct image_info info;
+	int r = store_find(s, name, lease, root, e);
+
+	if (r == 0)
+		r = image_read_info(s, &root->image_id, &info, e);
+	if (r == 0 && info.bytes != root->bytes)
+		return err_set(e, -EBADMSG,
+			       "the record of image %s is damaged: it tells of %llu bytes, and the "
+			       "image has %llu",
+			       quote(name).text, (unsigned long long)root->bytes,
+			       (unsigned long long)info.bytes);
+	return r;
+}
+
 /* Finds the image and writes the range to the target. */
 static int write_range(struct session *s, struct options *o, const char *path,
 		       struct target *target, struct root *root, double *seconds, struct err *e)
 {
 	struct lease *lease = NULL;
 	struct progress progress;
-	int r = store_find(s->store, o->operands[0], &lease, root, e);
+	int r = find(s->store, o->operands[0], &lease, root, e);
 
 	if (r == 0 && o->offset > root->bytes)
 		r = err_set(e, -EINVAL, "--offset %llu is behind the end of image %s, at %llu",
