@@ -375,16 +375,38 @@ int gc_sweep(struct gc *g, struct err *e)
 
 /* --- leftovers ----------------------------------------------------------------------------- */
 
+/* Whether not even the header got to the disk: there is nothing in the file that could be missed. */
+static bool is_unwritten(int fd)
+{
+	uint8_t header[STORE_ALIGN];
+	const ssize_t len = file_pread_full(fd, header, sizeof(header), 0);
+
+	return len >= 0 &&
+	       ((size_t)len < sizeof(header) ||
+		(header[0] == 0 && memcmp(header, header + 1, sizeof(header) - 1) == 0));
+}
+
+/* Whether the pack has no end. One that is damaged, newer or another store's is somebody's: no. */
+static bool is_unfinished(struct gc *g, const struct pack_id *id, int fd)
+{
+	struct pack_table t = { 0 };
+	struct pack *file = NULL;
+	int r;
+
+	if (pack_open(&file, &g->store->place, id, NULL) < 0)
+		return is_unwritten(fd);
+	r = pack_read_table(file, &g->store->scheme, &t, NULL);
+	pack_table_release(&t);
+	pack_close(file);
+	return r == -EBADMSG;
+}
+
 /* A file that has the name of a pack, is in no index, has no writer and no end. */
 static int remove_leftover(struct gc *g, const char *name, const struct pack_id *id, struct err *e)
 {
 	auto_fd int fd = -1;
 	struct index_pack known;
-	struct pack_table t = { 0 };
-	struct err why = { 0 };
-	struct pack *file = NULL;
 	struct stat st;
-	bool is_whole;
 	int r = index_find_pack_id(store_reader_index(g->reader), id, &known, e);
 
 	if (r != 0)
@@ -399,11 +421,8 @@ static int remove_leftover(struct gc *g, const char *name, const struct pack_id 
 		r = index_find_pack_id(store_reader_index(g->reader), id, &known, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	is_whole = pack_open(&file, &g->store->place, id, &why) == 0 &&
-		   pack_read_table(file, &g->store->scheme, &t, &why) == 0;
-	pack_table_release(&t);
-	pack_close(file);
-	if (is_whole || fstat(fd, &st) < 0 || unlinkat(g->store->packs_fd, name, 0) < 0)
+	if (!is_unfinished(g, id, fd) || fstat(fd, &st) < 0 ||
+	    unlinkat(g->store->packs_fd, name, 0) < 0)
 		return 0;
 	g->result->leftovers++;
 	g->result->freed_bytes += (uint64_t)st.st_size;
