@@ -59,27 +59,28 @@ static int list_numbers(struct fsck *f, const struct child_pack *known, size_t c
 }
 
 /* A pack of the index that was not there, or in work, when packs/ was listed. */
-static int take_late(struct fsck *f, struct fsck_pack **p, const struct pack_id *id, struct err *e)
+static int take_late(struct fsck *f, struct fsck_pack **p, const struct index_pack *info,
+		     struct err *e)
 {
 	struct stat st;
 	char name[PACK_NAME_BYTES];
 	int r;
 
 	if (!*p)
-		*p = fsck_add_pack(f, id, e);
+		*p = fsck_add_pack(f, &info->id, e);
 	if (!*p)
 		return -ENOMEM;
 	r = fsck_check_pack(f, *p, e);
 	if (r < 0 || (*p)->state != FSCK_PACK_IN_WORK)
 		return r;
-	pack_name(id, name);
+	pack_name(&info->id, name);
 	if (fstatat(f->store->packs_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	if (errno != ENOENT)
 		return err_errno(e, -errno, "cannot look at 'packs/%s'", name);
 	(*p)->state = FSCK_PACK_MISSING;
 	return fsck_tell_pack(f, *p, "'packs/%s' is missing, the index knows it with %u chunks",
-			      name, (*p)->count);
+			      name, info->count);
 }
 
 static int check_known(struct fsck *f, const struct child_pack *known, uint32_t next, struct err *e)
@@ -94,7 +95,7 @@ static int check_known(struct fsck *f, const struct child_pack *known, uint32_t 
 		return fsck_tell_index(f, "the index is damaged: 'packs/%s' has the number %u",
 				       name, known->info.number);
 	if (!p || p->state == FSCK_PACK_IN_WORK)
-		r = take_late(f, &p, &known->info.id, e);
+		r = take_late(f, &p, &known->info, e);
 	if (r < 0)
 		return r;
 	p->number = known->info.number;

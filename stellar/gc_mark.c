@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/quote.h"
 #include "stellar/gc_impl.h"
 
 /* Marks the chunk. 1: it was not marked; 0: it was; -errno. */
@@ -87,9 +88,10 @@ static int mark_roots(struct gc *g, struct err *e)
 	int r = root_list_read(g->store->roots_fd, &g->store->scheme, &roots, e), found = 0;
 
 	if (r == 0 && roots.bad_count > 0)
-		r = err_set(e, -EBADMSG,
-			    "'roots/%s' cannot be read, so nothing can go; see 'stellarium fsck'",
-			    roots.bad[0]);
+		r = err_set(
+			e, -EBADMSG,
+			"%s in 'roots' cannot be read, so nothing can go; see 'stellarium fsck'",
+			quote(roots.bad[0]).text);
 	for (size_t i = 0; i < roots.count && r >= 0; i++) {
 		r = mark_image(g, &roots.roots[i].image_id, roots.roots[i].name, e);
 		found |= r > 0;

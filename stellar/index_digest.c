@@ -219,9 +219,10 @@ int index_check_file(int folder_fd, struct err *e)
 			return 0;
 		/* A writer may have begun meanwhile; it takes the digest away first. */
 		if (read_digest(folder_fd, &again) && memcmp(&again, &d, sizeof(d)) == 0)
-			return r < 0 ? err_errno(e, -EUCLEAN,
-						 "the index is damaged: cannot read "
-						 "'index/data.mdb'")
+			return r < 0 ? err_set(e, -EUCLEAN,
+					       "the index is damaged: cannot read "
+					       "'index/data.mdb': %s",
+					       strerror(-r))
 				     : err_set(e, -EUCLEAN,
 					       "the index is damaged: 'index/data.mdb' is not as "
 					       "it was left");

@@ -119,11 +119,11 @@ int pack_open_damaged(struct pack **out, const struct pack_place *place, const s
 	p->dictionary_id = place->dictionary_id;
 	pack_name(id, name);
 	p->fd = openat(place->packs_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (p->fd < 0)
+	if (p->fd < 0 && errno != ELOOP)
 		r = err_errno(e, -errno, "cannot open 'packs/%s'", name);
-	else if (fstat(p->fd, &st) < 0)
+	else if (p->fd >= 0 && fstat(p->fd, &st) < 0)
 		r = err_errno(e, -errno, "cannot read 'packs/%s'", name);
-	else if (!S_ISREG(st.st_mode))
+	else if (!S_ISREG(st.st_mode)) /* or a link: not opened, and zero */
 		r = err_set(e, -EBADMSG, "'packs/%s' is not a file", name);
 	else
 		r = 0;
