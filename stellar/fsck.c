@@ -128,6 +128,13 @@ int fsck_is_cancelled(const struct fsck *f, struct err *e)
 	return flag && atomic_load(flag) ? err_set(e, -ECANCELED, "cancelled") : 0;
 }
 
+int fsck_probe_disk(struct fsck *f, struct err *e)
+{
+	struct superblock sb;
+
+	return superblock_read(f->store->dir_fd, f->store->path, &sb, e);
+}
+
 /* --- the order ----------------------------------------------------------------------------- */
 
 static void forget_child(struct fsck *f)

@@ -14,6 +14,7 @@
 
 struct index_child {
 	int fd; /* owned */
+	bool is_proven; /* the index's file is as it was left */
 	pid_t pid; /* owned: waited for */
 	struct wire_row *rows; /* owned: FSCK_FIND_MAX */
 	struct wire_pack *packs; /* owned: FSCK_FIND_MAX */
@@ -90,7 +91,7 @@ static ssize_t take_head(struct index_child *c, size_t cap, struct err *e)
 		a.msg[sizeof(a.msg) - 1] = '\0';
 		for (char *m = a.msg; *m; m++) /* from a process that may do anything */
 			*m = *m >= ' ' && *m <= '~' ? *m : '?';
-		if (is_of_host(a.code))
+		if (is_of_host(a.code) || (c->is_proven && a.code != -EUCLEAN))
 			return err_set(e, a.code, "%s", a.msg);
 		return strstr(a.msg, "damaged") || a.code == -EUCLEAN
 			       ? err_set(e, -EUCLEAN, "%s", a.msg)
@@ -138,7 +139,7 @@ static int start(struct index_child *c, const char *path, const uint8_t *uuid, s
 	return c->pid < 0 ? err_errno(e, -errno, "cannot start a process") : 0;
 }
 
-int index_child_new(struct index_child **out, const char *path, const uint8_t *uuid,
+int index_child_new(struct index_child **out, const char *path, const uint8_t *uuid, bool is_proven,
 		    struct child_hello *hello, struct err *e)
 {
 	struct index_child *c = calloc(1, sizeof(*c));
@@ -148,6 +149,7 @@ int index_child_new(struct index_child **out, const char *path, const uint8_t *u
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	c->fd = -1;
+	c->is_proven = is_proven;
 	c->rows = calloc(FSCK_FIND_MAX, sizeof(*c->rows));
 	c->packs = calloc(FSCK_FIND_MAX, sizeof(*c->packs));
 	r = c->rows && c->packs ? start(c, path, uuid, e) : err_set(e, -ENOMEM, "out of memory");

@@ -27,10 +27,11 @@ struct child_hello {
 };
 
 /*
- * Starts one for the index at @path/index. -EUCLEAN with @e filled, here and below: the index is
+ * Starts one for the index at @path/index. @is_proven: a digest says that its file is right, so what
+ * fails is the host. -EUCLEAN with @e filled, here and below: the index is
  * damaged; also when it crashed or took too long. No other thread of ours runs yet or any more.
  */
-int index_child_new(struct index_child **out, const char *path, const uint8_t *uuid,
+int index_child_new(struct index_child **out, const char *path, const uint8_t *uuid, bool is_proven,
 		    struct child_hello *hello, struct err *e);
 void index_child_free(struct index_child *c); /* accepts NULL */
 

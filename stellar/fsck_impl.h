@@ -22,6 +22,7 @@ struct fsck_pack {
 	enum fsck_pack_state state;
 	bool has_flaw; /* something in it is wrong: it is to be replaced */
 	bool is_mended; /* it was */
+	bool has_io_error; /* its table could not be read, whatever is in it */
 	bool is_checked; /* its payloads were read */
 	uint32_t number; /* in the index; 0: not there */
 	uint64_t bytes; /* of the file */
@@ -86,6 +87,9 @@ void fsck_note(struct fsck *f, const char *fmt, ...) __attribute__((format(print
 
 void fsck_progress(struct fsck *f, uint64_t bytes);
 int fsck_is_cancelled(const struct fsck *f, struct err *e); /* -ECANCELED or 0 */
+
+/* After an error of the disk: 0 when other places can be read; else a repair must not go on. */
+int fsck_probe_disk(struct fsck *f, struct err *e);
 
 /* --- files --------------------------------------------------------------------------------- */
 

@@ -356,8 +356,12 @@ static int check_digest(struct fsck *f, struct err *e)
 	f->has_digest = r == 0;
 	if (r == 0 || r == -ENODATA)
 		return 0;
-	if (r == -EUCLEAN)
+	/* What cannot be read now is not thrown away before somebody says so. */
+	if (r == -EUCLEAN ||
+	    (r == -EIO && (!f->is_pass_to_repair || f->options->must_rebuild_index)))
 		return fsck_tell_index(f, "%s", why.msg);
+	if (r == -EIO)
+		return err_set(e, r, "%s; 'fsck --rebuild-index' makes the index anew", why.msg);
 	if (r != -EBADMSG)
 		return err_set(e, r, "%s", why.msg);
 	if (f->is_pass_to_repair)
@@ -370,7 +374,8 @@ static int check_digest(struct fsck *f, struct err *e)
 static int check_with_child(struct fsck *f, struct err *e)
 {
 	struct child_hello h;
-	int r = index_child_new(&f->child, f->store->path, f->store->superblock.uuid, &h, e);
+	int r = index_child_new(&f->child, f->store->path, f->store->superblock.uuid, f->has_digest,
+				&h, e);
 
 	if (r < 0)
 		return r;

@@ -167,8 +167,12 @@ static int check_gaps(struct fsck *f, struct fsck_pack *p, const struct pack_tab
 }
 
 /* A pack whose table cannot be read. */
-static int lose_pack(struct fsck_pack *p, struct pack *file, const struct err *why, struct err *e)
+static int lose_pack(struct fsck *f, struct fsck_pack *p, struct pack *file, const struct err *why,
+		     struct err *e)
 {
+	p->has_io_error = why->code == -EIO;
+	if (p->has_io_error && f->is_pass_to_repair && fsck_probe_disk(f, e) < 0)
+		return -EIO;
 	if (why->code == -ENOMEM)
 		return err_set(e, -ENOMEM, "%s", why->msg);
 	if (pack_is_being_written(file)) {
@@ -240,7 +244,7 @@ int fsck_check_frame(struct fsck *f, struct fsck_pack *p, struct pack **file, st
 		return fsck_tell_pack(f, p, "%s", fault.msg);
 	}
 	if (why.code < 0)
-		return lose_pack(p, *file, &why, e);
+		return lose_pack(f, p, *file, &why, e);
 	p->count = t->count;
 	p->state = fault.code == 0 ? FSCK_PACK_USABLE : FSCK_PACK_UNREADABLE;
 	if (fault.code < 0)

@@ -98,6 +98,8 @@ static int remove_unfinished(struct fsck *f, struct fsck_pack *p, struct err *e)
 	char name[PACK_NAME_BYTES];
 
 	pack_name(&p->id, name);
+	if (p->has_io_error)
+		return 0;
 	/* A damaged index may have been what knew it. */
 	if (f->is_index_mended)
 		return fsck_quarantine(f, f->store->packs_fd, "packs", name, e);

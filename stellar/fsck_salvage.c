@@ -114,6 +114,8 @@ static int copy_entry(struct salvage *s, struct pack_entry *entry, struct err *e
 	if (r == 0)
 		r = store_reader_check_stored(s->fsck->reader, s->file, entry, s->payload,
 					      s->fsck->buf, &why);
+	if (r == -EIO && fsck_probe_disk(s->fsck, e) < 0)
+		return -EIO;
 	if (r < 0) {
 		s->pack->lost += r != -ENOMEM;
 		return r == -ENOMEM ? err_set(e, r, "%s", why.msg) : 0;

@@ -130,7 +130,7 @@ int index_check_digest(struct index *x, struct err *e);
 
 /*
  * The same of the file of an index that is not open, in @folder_fd (index/), of any length. -EBADMSG:
- * the digest itself is damaged.
+ * the digest itself is damaged; -EIO...: it cannot be read.
  */
 int index_check_file(int folder_fd, struct err *e);
 

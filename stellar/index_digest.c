@@ -65,20 +65,24 @@ static uint64_t last_transaction(const struct index *x)
 	return info.me_last_txnid;
 }
 
-/* The digest that lies there. False: none that can be used. */
-static bool read_digest(int folder_fd, struct st_index_digest *d)
+static bool is_valid(const struct st_index_digest *d)
 {
-	auto_fd int fd = openat(folder_fd, DIGEST_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct id_scheme plain;
 	uint8_t sum[STORE_SUM_BYTES];
 
-	if (fd < 0 || file_pread_full(fd, d, sizeof(*d), 0) != sizeof(*d))
-		return false;
 	id_scheme_init(&plain, NULL);
 	id_sum(&plain, d, offsetof(struct st_index_digest, sum), sum);
 	return memcmp(sum, d->sum, sizeof(sum)) == 0 &&
 	       memcmp(d->magic, DIGEST_MAGIC, sizeof(d->magic)) == 0 &&
 	       le32_get(d->version) == STORE_VERSION;
+}
+
+/* The digest that lies there. False: none that can be used. */
+static bool read_digest(int folder_fd, struct st_index_digest *d)
+{
+	auto_fd int fd = openat(folder_fd, DIGEST_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && file_pread_full(fd, d, sizeof(*d), 0) == sizeof(*d) && is_valid(d);
 }
 
 /* Whether the file is as @d says; -ENODATA: it has been written since, or is too long for now. */
@@ -193,11 +197,13 @@ static int read_digest_of_file(int folder_fd, struct st_index_digest *d, struct 
 	if (n == -ENOENT)
 		return -ENODATA;
 	if (n < 0)
-		return err_errno(e, -EBADMSG, "cannot read 'index/" DIGEST_NAME "'");
+		return err_errno(e, n == -EIO ? -EIO : -EBADMSG,
+				 "cannot read 'index/" DIGEST_NAME "'");
 	/* It is not synced by who writes it. */
 	if (n == 0 || memcmp(raw, &never_written, min_u64((uint64_t)n, sizeof(*d))) == 0)
 		return -ENODATA;
-	if (n != sizeof(*d) || !read_digest(folder_fd, d) || le32_get(d->zero) != 0)
+	memcpy(d, raw, sizeof(*d));
+	if (n != sizeof(*d) || !is_valid(d) || le32_get(d->zero) != 0)
 		return err_set(e, -EBADMSG, "'index/" DIGEST_NAME "' is damaged");
 	return 0;
 }
@@ -214,18 +220,15 @@ int index_check_file(int folder_fd, struct err *e)
 		if (r < 0)
 			return r;
 		r = digest_file(folder_fd, UINT64_MAX, &bytes, digest);
+		if (r == -EIO || r == -ENOMEM)
+			return err_errno(e, r, "cannot read 'index/data.mdb'");
 		if (r == 0 && bytes == le64_get(d.bytes) &&
 		    memcmp(digest, d.digest, sizeof(digest)) == 0)
 			return 0;
 		/* A writer may have begun meanwhile; it takes the digest away first. */
 		if (read_digest(folder_fd, &again) && memcmp(&again, &d, sizeof(d)) == 0)
-			return r < 0 ? err_set(e, -EUCLEAN,
-					       "the index is damaged: cannot read "
-					       "'index/data.mdb': %s",
-					       strerror(-r))
-				     : err_set(e, -EUCLEAN,
-					       "the index is damaged: 'index/data.mdb' is not as "
-					       "it was left");
+			return err_set(e, -EUCLEAN, "the index is damaged: 'index/data.mdb' is %s",
+				       r < 0 ? "missing or empty" : "not as it was left");
 	}
 	return -ENODATA;
 }
