@@ -257,6 +257,9 @@ int story_check(const char *dir, const struct crash_acks *acks, const void *opaq
 	session_close(&s);
 	if (r == 0 && s.key != 0)
 		r = check_old_key(&s, 0, e);
+	/* It may have been cut short, but what was acknowledged needs no help. */
+	if (r == 0 && has_step(s.story, STEP_REPAIR) && s.story->act[done].kind != STEP_END)
+		r = session_repair(&s, e);
 	if (r == 0)
 		r = story_fsck(dir, s.story, s.key, false, e);
 	return r < 0 || acks->is_brief ? r : check_further(&s, &now, &next, e);

@@ -18,6 +18,7 @@ void session_close(struct session *s);
 
 /* -EIO: fsck could not do all of it. */
 int session_rebuild(struct session *s, struct err *e);
+int session_repair(struct session *s, struct err *e); /* the index only when it must */
 
 /* Parts of a scenario, see crash.h. */
 int story_recover(const char *dir, const void *opaque, struct err *e);

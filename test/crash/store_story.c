@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of stories, done: see store_story.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -99,10 +100,36 @@ static struct key_input key_number(unsigned number, uint8_t bytes[static 32])
 	return (struct key_input){ .kind = KEY_BYTES, .bytes = bytes, .len = 32 };
 }
 
-int session_rebuild(struct session *s, struct err *e)
+/* A byte at the end of each file of a folder. */
+static int spoil_ends(const char *dir, const char *folder, struct err *e)
+{
+	char path[PATH_MAX];
+	const struct dirent *entry;
+	DIR *list;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, folder);
+	list = opendir(path);
+	while (list && (entry = readdir(list))) {
+		auto_fd int fd = openat(dirfd(list), entry->d_name, O_RDWR | O_CLOEXEC);
+		struct stat st;
+		char byte;
+
+		if (entry->d_name[0] == '.' || fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0 ||
+		    file_pread_full(fd, &byte, 1, st.st_size - 1) != 1)
+			continue;
+		byte ^= 1;
+		file_pwrite_full(fd, &byte, 1, st.st_size - 1);
+	}
+	if (!list)
+		return err_errno(e, -errno, "cannot spoil '%s'", path);
+	closedir(list);
+	return 0;
+}
+
+static int repair(struct session *s, bool must_rebuild, struct err *e)
 {
 	const struct fsck_options o = { .may_repair = true,
-					.must_rebuild_index = true,
+					.must_rebuild_index = must_rebuild,
 					.work = { .threads = 1 } };
 	uint8_t bytes[32];
 	struct key_input key = key_number(s->key, bytes);
@@ -117,6 +144,16 @@ int session_rebuild(struct session *s, struct err *e)
 		r = err_set(e, -EIO, "not all was rebuilt");
 	}
 	return r;
+}
+
+int session_rebuild(struct session *s, struct err *e)
+{
+	return repair(s, true, e);
+}
+
+int session_repair(struct session *s, struct err *e)
+{
+	return repair(s, false, e);
 }
 
 static int change_key(struct session *s, unsigned number, struct err *e)
@@ -194,6 +231,11 @@ static int do_step(struct session *s, const struct step *step, struct err *e)
 		return copy_index(s->dir, false, e);
 	case STEP_OLD_INDEX:
 		return copy_index(s->dir, true, e);
+	case STEP_REPAIR:
+		return session_repair(s, e);
+	case STEP_SPOIL_COPIES:
+		r = spoil_ends(s->dir, "packs", e);
+		return r < 0 ? r : spoil_ends(s->dir, "roots", e);
 	case STEP_SPOIL_INDEX:
 		return spoil_index(s->dir, e);
 	case STEP_LEFTOVER:

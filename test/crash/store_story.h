@@ -20,11 +20,13 @@ enum step_kind {
 	STEP_GC,
 	STEP_CLOSE, /* the steps before share one open store */
 	STEP_REBUILD, /* the index, from the packs */
+	STEP_REPAIR, /* what is damaged */
 	STEP_KEY, /* key number @number from now on */
 	STEP_TRAIN, /* a dictionary */
 	STEP_SAVE_INDEX, /* keeps a copy of the index as it is now */
 	STEP_OLD_INDEX, /* puts it back: packs since are not in it, as after a crash */
 	STEP_SPOIL_INDEX, /* writes over a part of it */
+	STEP_SPOIL_COPIES, /* changes one of the two copies in each pack and name */
 	STEP_LEFTOVER, /* a pack that a killed writer did not finish */
 };
 
