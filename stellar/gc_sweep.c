@@ -44,7 +44,10 @@ struct share {
 	uint64_t live_entries, live_bytes, dead_entries, dead_bytes;
 };
 
-/* Whether entry @i is what the index finds for its chunk, and alive: 1, dead: 0, or -errno. */
+/*
+ * Whether entry @i is what the index finds for its chunk, and alive: 1, dead: 0, or -errno. -EUCLEAN:
+ * it is alive, but the pack's table and the index do not agree what it is.
+ */
 static int is_live(struct gc *g, const struct gc_pack *p, const struct pack_entry *entry,
 		   uint32_t i, struct err *e)
 {
@@ -54,7 +57,11 @@ static int is_live(struct gc *g, const struct gc_pack *p, const struct pack_entr
 	if (!gc_is_marked(p, i))
 		return 0;
 	r = index_find(store_reader_index(g->reader), &entry->id, &row, e);
-	return r <= 0 ? r : row.pack == p->info.number && row.number == i;
+	if (r < 0)
+		return r;
+	return r > 0 && row.pack == p->info.number && row.number == i
+		       ? 1
+		       : err_set(e, -EUCLEAN, "a pack and the index do not agree; see 'fsck'");
 }
 
 static int open_table(struct gc *g, const struct gc_pack *p, struct pack **file,
@@ -73,12 +80,14 @@ static int weigh(struct gc *g, struct gc_pack *p, struct share *share, struct er
 	int r = open_table(g, p, &file, &t, &why);
 
 	*share = (struct share){ 0 };
+	if (r == 0 && t.count != p->info.count)
+		r = -EUCLEAN;
 	if (r < 0) {
 		p->is_unreadable = true;
-		r = r == -ENOMEM ? err_set(e, r, "%s", why.msg) : 0;
+		r = r == -ENOMEM ? r : 0;
 	}
 	for (uint32_t i = 0; i < t.count && r >= 0; i++) {
-		r = is_live(g, p, &t.entries[i], i, e);
+		r = is_live(g, p, &t.entries[i], i, &why);
 		if (r > 0) {
 			share->live_entries++;
 			share->live_bytes += t.entries[i].stored_bytes;
@@ -87,9 +96,13 @@ static int weigh(struct gc *g, struct gc_pack *p, struct share *share, struct er
 			share->dead_bytes += t.entries[i].stored_bytes;
 		}
 	}
+	if (r == -EUCLEAN) { /* it would lose what it does not know: it stays */
+		p->is_unreadable = true;
+		r = 0;
+	}
 	pack_table_release(&t);
 	pack_close(file);
-	return r < 0 ? r : 0;
+	return r < 0 ? err_set(e, r, "%s", why.msg) : 0;
 }
 
 /* --- copying ------------------------------------------------------------------------------- */

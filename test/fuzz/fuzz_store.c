@@ -211,8 +211,8 @@ static void change(const uint8_t *c)
 		break;
 	case CHANGE_COPY:
 		if (other->len >= 64 && p->len >= at + 64)
-			memcpy(p->bytes + at, other->bytes + (size_t)c[5] * 64 % (other->len - 63),
-			       64);
+			memmove(p->bytes + at, other->bytes + (size_t)c[5] * 64 % (other->len - 63),
+				64);
 		break;
 	case CHANGE_NUMBER:
 		if (p->len >= at + sizeof(number))
