@@ -56,7 +56,7 @@ static int tell_or_keep(struct fsck *f, const struct fsck_pack *p, const char *t
 {
 	struct fsck_problem *grown;
 
-	if (!f->is_pass_to_repair) {
+	if (!f->is_pass_to_repair && !p) {
 		tell(f, false, text);
 		return 0;
 	}
@@ -92,6 +92,42 @@ int fsck_tell_index(struct fsck *f, const char *fmt, ...)
 	va_end(args);
 	f->is_index_bad = true;
 	return tell_or_keep(f, NULL, text);
+}
+
+/*
+ * A writer that died, or a host that did, before a pack was synced may leave any part of it; nothing
+ * relies on a pack that the index does not know. (What an image needs of it is told of the image.)
+ */
+static bool is_left_behind(const struct fsck *f, const struct fsck_pack *p)
+{
+	return f->child && p->number == 0 && !p->is_misnamed &&
+	       (p->state == FSCK_PACK_USABLE || p->state == FSCK_PACK_UNREADABLE);
+}
+
+void fsck_settle_packs(struct fsck *f)
+{
+	char name[PACK_NAME_BYTES];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->problem_count; i++) {
+		struct fsck_problem *problem = &f->problems[i];
+		struct fsck_pack *p = problem->is_of_index ? NULL
+							   : fsck_find_pack(f, &problem->pack);
+
+		if (p && is_left_behind(f, p)) {
+			pack_name(&p->id, name);
+			if (!p->is_noted)
+				fsck_note(f, "'packs/%s' was not finished by who wrote it", name);
+			p->is_noted = true;
+		} else if (f->is_pass_to_repair) {
+			f->problems[kept++] = *problem;
+			continue;
+		} else if (problem->text) {
+			tell(f, false, problem->text);
+		}
+		free(problem->text);
+	}
+	f->problem_count = kept;
 }
 
 /* What was kept: told when it is repaired (else the check that follows finds it again) or @is_all. */
@@ -155,7 +191,10 @@ static int check_all(struct fsck *f, struct err *e)
 	r = fsck_check_files(f, e);
 	if (r == 0)
 		r = fsck_check_packs(f, e);
-	return r == 0 ? fsck_check_index(f, e) : r;
+	if (r == 0)
+		r = fsck_check_index(f, e);
+	fsck_settle_packs(f);
+	return r;
 }
 
 static int repair(struct fsck *f, struct err *e)
@@ -255,7 +294,7 @@ int fsck_run(const char *path, const struct key_input *key, const struct fsck_op
 	if (r == 0)
 		r = run(&f, e);
 	forget_child(&f);
-	tell_kept(&f, false);
+	tell_kept(&f, true); /* after an error */
 	if (r < 0 && e->msg[0] == '\0')
 		err_errno(e, r, "cannot check the store '%s'", path);
 	fsck_free_readings(&f);

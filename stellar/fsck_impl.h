@@ -22,6 +22,8 @@ struct fsck_pack {
 	enum fsck_pack_state state;
 	bool has_flaw; /* something in it is wrong: it is to be replaced */
 	bool is_mended; /* it was */
+	bool is_misnamed; /* its header is right, and another pack's */
+	bool is_noted; /* told as left behind */
 	bool has_io_error; /* its table could not be read, whatever is in it */
 	bool is_checked; /* its payloads were read */
 	uint32_t number; /* in the index; 0: not there */
@@ -38,7 +40,7 @@ struct fsck_spare {
 	uint32_t number; /* in its table */
 };
 
-/* One that waits for its repair. */
+/* One that waits for the index, or for its repair. */
 struct fsck_problem {
 	char *text; /* owned */
 	struct pack_id pack;
@@ -78,10 +80,15 @@ struct fsck {
 /* A problem that is done with: it has been repaired, or will not be. */
 void fsck_tell(struct fsck *f, bool is_repaired, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* One of a pack or of the index, which get marked. When it may be repaired it is told then. 0 or -ENOMEM. */
+/*
+ * One of a pack or of the index, which get marked. Of a pack it is told when it is known whether the
+ * index relies on that, before a repair of either after that. 0 or -ENOMEM.
+ */
 int fsck_tell_pack(struct fsck *f, struct fsck_pack *p, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int fsck_tell_index(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The problems of packs: those of packs that the index does not know were left behind by a crash. */
+void fsck_settle_packs(struct fsck *f);
 /* What a dead process left behind: harmless. */
 void fsck_note(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

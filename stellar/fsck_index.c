@@ -222,6 +222,7 @@ static int check_unknown(struct fsck *f, struct fsck_pack *p, struct err *e)
 			  "'packs/%s' is not in the index, as after a crash; whoever opens the "
 			  "store next enters it",
 			  name);
+		p->is_noted = true;
 	}
 	pack_table_release(&t);
 	pack_close(file);

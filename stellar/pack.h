@@ -99,6 +99,8 @@ int pack_open(struct pack **out, const struct pack_place *place, const struct pa
  */
 int pack_open_damaged(struct pack **out, const struct pack_place *place, const struct pack_id *id,
 		      struct err *fault, struct err *e);
+/* Whether its header, which is right, is that of a pack of another name. */
+bool pack_is_misnamed(const struct pack *p);
 void pack_close(struct pack *p); /* accepts NULL */
 
 const struct pack_id *pack_get_id(const struct pack *p);

@@ -138,6 +138,11 @@ int pack_open_damaged(struct pack **out, const struct pack_place *place, const s
 	return 0;
 }
 
+bool pack_is_misnamed(const struct pack *p)
+{
+	return memcmp(&p->id, &p->inner_id, sizeof(p->id)) != 0;
+}
+
 int pack_open(struct pack **out, const struct pack_place *place, const struct pack_id *id,
 	      struct err *e)
 {

@@ -250,6 +250,31 @@ static void test_pack_of_another_store(void **state)
 	assert_int_equal(depot_count(&rig, "quarantine/packs"), 1);
 }
 
+/* A pack that nobody relies on, as a crash before its sync leaves it. */
+static void test_pack_unsynced(void **state)
+{
+	struct depot_file *pack = pack_of('a');
+	const struct pack_entry entry = entry_of(pack, CHUNK_KIND_DATA);
+	const size_t places[] = { 50, entry.offset + 1 };
+	char path[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		depot_restore(&rig);
+		change_index(forget_pack);
+		depot_path(&rig, "roots/a", path);
+		assert_int_equal(unlink(path), 0);
+		depot_flip(&rig, pack->name, places[i] * 8);
+		assert_int_equal(depot_check(&rig), 0);
+		assert_int_equal(rig.result.problems, 0);
+		assert_int_equal(rig.result.leftovers, 1);
+		assert_int_equal(depot_repair(&rig), 0);
+		assert_int_equal(rig.result.problems, rig.result.repaired);
+		assert_int_equal(depot_check(&rig), 0);
+		assert_int_equal(rig.result.problems + rig.result.leftovers, 0);
+	}
+}
+
 /* --- tables that are wrong with right sums ------------------------------------------------- */
 
 /* Writes the pack of an image anew with its table changed. */
@@ -327,17 +352,9 @@ static void test_forged_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(pack_frame),
-		T(pack_tables),
-		T(pack_truncated),
-		T(pack_longer),
-		T(pack_missing),
-		T(chunk),
-		T(payload),
-		T(io_error),
-		T(packs_swapped),
-		T(pack_copied),
-		T(pack_of_another_store),
+		T(pack_frame),	  T(pack_tables), T(pack_truncated), T(pack_longer),
+		T(pack_missing),  T(chunk),	  T(payload),	     T(io_error),
+		T(packs_swapped), T(pack_copied), T(pack_unsynced),  T(pack_of_another_store),
 		T(forged_tables),
 	};
 
