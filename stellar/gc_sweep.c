@@ -388,27 +388,29 @@ int gc_sweep(struct gc *g, struct err *e)
 
 /* --- leftovers ----------------------------------------------------------------------------- */
 
-/* Whether not even the header got to the disk: there is nothing in the file that could be missed. */
-static bool is_unwritten(int fd)
+/* Whether it begins as a pack of another store (with sums of its key, perhaps) or of another name. */
+static bool is_foreign(const struct gc *g, const struct pack_id *id, int fd)
 {
-	uint8_t header[STORE_ALIGN];
-	const ssize_t len = file_pread_full(fd, header, sizeof(header), 0);
+	struct st_pack_header h;
 
-	return len >= 0 &&
-	       ((size_t)len < sizeof(header) ||
-		(header[0] == 0 && memcmp(header, header + 1, sizeof(header) - 1) == 0));
+	return file_pread_full(fd, &h, sizeof(h), 0) == sizeof(h) &&
+	       memcmp(h.magic, PACK_MAGIC, sizeof(h.magic)) == 0 &&
+	       (memcmp(h.uuid, g->store->superblock.uuid, sizeof(h.uuid)) != 0 ||
+		memcmp(&h.id, id, sizeof(*id)) != 0);
 }
 
-/* Whether the pack has no end. One that is damaged, newer or another store's is somebody's: no. */
+/* Whether it has no right header or no end: its writer died. A newer pack is no such thing. */
 static bool is_unfinished(struct gc *g, const struct pack_id *id, int fd)
 {
 	struct pack_table t = { 0 };
 	struct pack *file = NULL;
 	int r;
 
-	if (pack_open(&file, &g->store->place, id, NULL) < 0)
-		return is_unwritten(fd);
-	r = pack_read_table(file, &g->store->scheme, &t, NULL);
+	if (is_foreign(g, id, fd))
+		return false;
+	r = pack_open(&file, &g->store->place, id, NULL);
+	if (r == 0)
+		r = pack_read_table(file, &g->store->scheme, &t, NULL);
 	pack_table_release(&t);
 	pack_close(file);
 	return r == -EBADMSG;
