@@ -238,7 +238,7 @@ class TestLook:
         assert made["id"].startswith(line[-1])
 
     def test_show(self, store):
-        made = store.put("a", data(64 * KIB) * 3 + bytes(MIB))
+        made = store.put("a", data(64 * KIB) * 3 + bytes(MIB), "--chunking", "fixed:64K")
         shown = store.json("show", "a")
         assert set(shown) == {"name", "id", "bytes", "chunking", "data_bytes", "chunks",
                               "distinct_chunks", "raw_bytes", "stored_bytes", "nodes",
@@ -265,11 +265,11 @@ class TestLook:
 
     def test_diff(self, store):
         content = bytearray(data(MIB))
-        store.put("a", content)
-        store.put("same", content)
+        store.put("a", content, "--chunking", "fixed:64K")
+        store.put("same", content, "--chunking", "fixed:64K")
         content[70000] ^= 1
         content[500000:500010] = bytes(10)
-        store.put("b", content)
+        store.put("b", content, "--chunking", "fixed:64K")
         assert store.ok("diff", "a", "same") == b"the images are the same\n"
         result = store.run("diff", "a", "b")
         assert result.returncode == 3

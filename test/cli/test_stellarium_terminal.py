@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -184,7 +185,10 @@ class TestProgress:
         assert re.search(r"\r\x1b\[Kslow: [\d.]+ MiB", text), text
 
     def test_of_a_file(self, store, tmp_path):
-        (tmp_path / "file").write_bytes(data(16 * MIB))
+        # Text: what does not compress is quick at any level.
+        words = [data(4, seed).hex().encode() for seed in range(4096)]
+        text = b" ".join(random.Random(1).choices(words, k=16 * MIB // 9 + 1))
+        (tmp_path / "file").write_bytes(text[:16 * MIB])
         terminal = Terminal("--store", store.path, "import", tmp_path / "file", "--threads", "1",
                             "--codec", "zstd:19")
         status, text = terminal.end()

@@ -74,11 +74,22 @@ class Store:
                 if path.is_file() and path.name != "lock.mdb"}
 
 
+def heed_signals():
+    """In a new process: what Ctrl-C does is not ignored, whoever started the tests."""
+    for number in signal.SIGINT, signal.SIGQUIT:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(*args, **kwargs):
     """In the background."""
     return subprocess.Popen([STELLARIUM, *map(str, args)], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, env=environment(), start_new_session=True,
-                            **kwargs)
+                            preexec_fn=heed_signals, **kwargs)
+
+
+def own_terminal(child):
+    heed_signals()
+    fcntl.ioctl(child, termios.TIOCSCTTY, 0)
 
 
 class Terminal(vmm.Terminal):
@@ -91,7 +102,7 @@ class Terminal(vmm.Terminal):
         self.process = subprocess.Popen(
             [STELLARIUM, *map(str, args)], **{"stdin": child, "stdout": child, "stderr": child}
             | kwargs, start_new_session=True, env=environment(TERM=term),
-            preexec_fn=lambda: fcntl.ioctl(child, termios.TIOCSCTTY, 0), pass_fds=[child])
+            preexec_fn=lambda: own_terminal(child), pass_fds=[child])
         self.output = b""
 
     def is_silent(self):
