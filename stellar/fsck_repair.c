@@ -6,10 +6,13 @@
  * them, then it forgets the old ones, and when that is durable their files go.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/file.h"
 #include "stellar/fsck_salvage.h"
 
 /* --- the index ----------------------------------------------------------------------------- */
@@ -96,12 +99,14 @@ static int remove_pack(struct fsck *f, struct fsck_pack *p, struct err *e)
 static int remove_unfinished(struct fsck *f, struct fsck_pack *p, struct err *e)
 {
 	char name[PACK_NAME_BYTES];
+	auto_fd int fd = -1;
 
 	pack_name(&p->id, name);
 	if (p->has_io_error)
 		return 0;
-	/* A damaged index may have been what knew it. */
-	if (f->is_index_mended)
+	fd = file_open_regular(f->store->packs_fd, name, O_RDONLY);
+	/* A damaged index may have been what knew it; another store's key may be what proves it. */
+	if (f->is_index_mended || (fd >= 0 && pack_is_foreign(&f->store->place, &p->id, fd)))
 		return fsck_quarantine(f, f->store->packs_fd, "packs", name, e);
 	return unlinkat(f->store->packs_fd, name, 0) < 0 && errno != ENOENT
 		       ? err_errno(e, -errno, "cannot remove 'packs/%s'", name)

@@ -388,17 +388,6 @@ int gc_sweep(struct gc *g, struct err *e)
 
 /* --- leftovers ----------------------------------------------------------------------------- */
 
-/* Whether it begins as a pack of another store (with sums of its key, perhaps) or of another name. */
-static bool is_foreign(const struct gc *g, const struct pack_id *id, int fd)
-{
-	struct st_pack_header h;
-
-	return file_pread_full(fd, &h, sizeof(h), 0) == sizeof(h) &&
-	       memcmp(h.magic, PACK_MAGIC, sizeof(h.magic)) == 0 &&
-	       (memcmp(h.uuid, g->store->superblock.uuid, sizeof(h.uuid)) != 0 ||
-		memcmp(&h.id, id, sizeof(*id)) != 0);
-}
-
 /* Whether it has no right header or no end: its writer died. A newer pack is no such thing. */
 static bool is_unfinished(struct gc *g, const struct pack_id *id, int fd)
 {
@@ -406,7 +395,7 @@ static bool is_unfinished(struct gc *g, const struct pack_id *id, int fd)
 	struct pack *file = NULL;
 	int r;
 
-	if (is_foreign(g, id, fd))
+	if (pack_is_foreign(&g->store->place, id, fd))
 		return false;
 	r = pack_open(&file, &g->store->place, id, NULL);
 	if (r == 0)

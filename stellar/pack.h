@@ -108,6 +108,12 @@ uint64_t pack_file_bytes(const struct pack *p);
 int pack_fd(const struct pack *p); /* borrowed */
 const struct chunk_id *pack_dictionary_id(const struct pack *p); /* zero: none */
 
+/*
+ * Whether the file @fd begins as a pack of another store or of another id than @id. Its sums may be of
+ * a key that is not this store's, so it is asked of what looks torn, before that is removed.
+ */
+bool pack_is_foreign(const struct pack_place *place, const struct pack_id *id, int fd);
+
 /* Whether its writer lives: holds the lock. Takes and gives back the lock otherwise. */
 bool pack_is_being_written(const struct pack *p);
 

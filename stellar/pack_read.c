@@ -184,6 +184,16 @@ const struct chunk_id *pack_dictionary_id(const struct pack *p)
 	return &p->dictionary_id;
 }
 
+bool pack_is_foreign(const struct pack_place *place, const struct pack_id *id, int fd)
+{
+	struct st_pack_header h;
+
+	return file_pread_full(fd, &h, sizeof(h), 0) == sizeof(h) &&
+	       memcmp(h.magic, PACK_MAGIC, sizeof(h.magic)) == 0 &&
+	       (memcmp(h.uuid, place->uuid, sizeof(h.uuid)) != 0 ||
+		memcmp(&h.id, id, sizeof(*id)) != 0);
+}
+
 bool pack_is_being_written(const struct pack *p)
 {
 	if (flock(p->fd, LOCK_EX | LOCK_NB) < 0)

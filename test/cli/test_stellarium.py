@@ -422,3 +422,22 @@ class TestBench:
     def test_text(self):
         text = run("bench", "--hash-only", "--bytes", "64K").stdout.decode()
         assert re.match(r"^data: made up, 64 KiB; \d+ threads\nBLAKE3, 1 thread +[\d.]+ .iB/s\n", text)
+
+
+class TestForeign:
+    def test_a_sealed_pack_in_a_plain_store_is_not_lost(self, store, tmp_path):
+        """Its sums are of a key that this store does not have, so it looks like one that was torn."""
+        key = tmp_path / "key"
+        key.write_bytes(bytes(range(32)))
+        sealed = Store(tmp_path / "sealed", "--encrypt", "--key-file", key)
+        sealed.ok("import", "--name", "a", "-", "--key-file", key, stdin=data(KIB))
+        store.put("mine", data(KIB))
+        pack = next((sealed.path / "packs").iterdir())
+        content = pack.read_bytes()
+        (store.path / "packs" / pack.name).write_bytes(content)
+        store.ok("gc")
+        assert (store.path / "packs" / pack.name).read_bytes() == content
+        store.run("fsck", "--repair", "--quiet")
+        kept = [path for path in store.path.rglob(pack.name) if path.read_bytes() == content]
+        assert len(kept) == 1
+        assert store.get("mine") == data(KIB)
