@@ -104,7 +104,8 @@ static bool is_left_behind(const struct fsck *f, const struct fsck_pack *p)
 	       (p->state == FSCK_PACK_USABLE || p->state == FSCK_PACK_UNREADABLE);
 }
 
-void fsck_settle_packs(struct fsck *f)
+/* The problems of packs: those of packs that the index does not know were left behind by a crash. */
+static void settle_packs(struct fsck *f)
 {
 	char name[PACK_NAME_BYTES];
 	size_t kept = 0;
@@ -193,7 +194,7 @@ static int check_all(struct fsck *f, struct err *e)
 		r = fsck_check_packs(f, e);
 	if (r == 0)
 		r = fsck_check_index(f, e);
-	fsck_settle_packs(f);
+	settle_packs(f);
 	return r;
 }
 

@@ -87,8 +87,6 @@ void fsck_tell(struct fsck *f, bool is_repaired, const char *fmt, ...)
 int fsck_tell_pack(struct fsck *f, struct fsck_pack *p, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int fsck_tell_index(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The problems of packs: those of packs that the index does not know were left behind by a crash. */
-void fsck_settle_packs(struct fsck *f);
 /* What a dead process left behind: harmless. */
 void fsck_note(struct fsck *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

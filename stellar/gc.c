@@ -77,7 +77,7 @@ static int add_pack(struct gc *g, const struct index_pack *info, struct err *e)
 	return 0;
 }
 
-int gc_list_packs(struct gc *g, struct err *e)
+static int list_packs(struct gc *g, struct err *e)
 {
 	struct index_pack info;
 	uint32_t number = 0;
@@ -100,7 +100,7 @@ static int collect(struct gc *g, struct err *e)
 	int r = store_reader_new(&g->reader, g->store, e);
 
 	if (r == 0)
-		r = gc_list_packs(g, e);
+		r = list_packs(g, e);
 	if (r == 0)
 		r = gc_mark(g, &leases, e);
 	lease_set_release(&leases);

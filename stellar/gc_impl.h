@@ -35,9 +35,6 @@ struct gc_pack *gc_find_pack(struct gc *g, uint32_t number);
 
 bool gc_is_marked(const struct gc_pack *p, uint32_t entry);
 
-/* Lists the packs, without marks. */
-int gc_list_packs(struct gc *g, struct err *e);
-
 /*
  * Marks what roots and leases need that is not marked yet. The leases come first: an import names its
  * image before it lets go of its lease. 1: there was something new; 0: nothing; -errno.

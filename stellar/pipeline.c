@@ -29,7 +29,8 @@ struct pipeline {
 	struct err failure; /* the first */
 };
 
-unsigned pipeline_processors(void)
+/* Those this process may use, at least 1. */
+static unsigned processors(void)
 {
 	cpu_set_t set;
 	const int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -102,7 +103,7 @@ int pipeline_new(struct pipeline **out, const struct pipeline_job *job, unsigned
 
 	if (!p)
 		return err_set(e, -ENOMEM, "out of memory");
-	threads = threads ? threads : pipeline_processors();
+	threads = threads ? threads : processors();
 	threads = threads > THREADS_MAX ? THREADS_MAX : threads;
 	p->job = *job;
 	p->slot_count = 2 * threads + 1;

@@ -28,9 +28,6 @@ struct pipeline_job {
 	size_t slot_bytes; /* a zeroed object of the user's; its content stays from use to use */
 };
 
-/* The processors this process may use, at least 1. */
-unsigned pipeline_processors(void);
-
 /* @threads 0: as many as processors. Twice as many slots and one. 0 or -errno with @e filled. */
 int pipeline_new(struct pipeline **out, const struct pipeline_job *job, unsigned threads,
 		 struct err *e);

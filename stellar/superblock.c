@@ -32,18 +32,12 @@ static bool is_zero(const void *bytes, size_t len)
 	return any == 0;
 }
 
-static bool codec_is_valid(uint32_t choice, uint32_t level)
+static struct codec_params get_codec(const struct st_superblock *st)
 {
-	switch (choice) {
-	case CODEC_CHOICE_NONE:
-	case CODEC_CHOICE_LZ4:
-		return level == 0;
-	case CODEC_CHOICE_ZSTD:
-	case CODEC_CHOICE_AUTO:
-		return level >= CODEC_LEVEL_MIN && level <= CODEC_LEVEL_MAX;
-	default:
-		return false;
-	}
+	return (struct codec_params){
+		.choice = le32_get(st->codec_choice),
+		.level = (int)le32_get(st->codec_level),
+	};
 }
 
 static struct chunk_params get_chunking(const struct st_chunk_params *p)
@@ -59,18 +53,20 @@ static struct chunk_params get_chunking(const struct st_chunk_params *p)
 static const char *superblock_fault(const uint8_t *copy, const void *opaque)
 {
 	struct chunk_params chunking;
+	struct codec_params codec;
 	struct st_superblock st;
 	uint32_t flags;
 
 	(void)opaque;
 	memcpy(&st, copy, sizeof(st));
 	chunking = get_chunking(&st.chunking);
+	codec = get_codec(&st);
 	flags = le32_get(st.flags);
 	if (flags & ~(uint32_t)SUPERBLOCK_FLAG_ENCRYPTED)
 		return "it has unknown flags";
 	if (!chunk_params_are_valid(&chunking))
 		return "it names no way to cut images that exists";
-	if (!codec_is_valid(le32_get(st.codec_choice), le32_get(st.codec_level)))
+	if (!codec_params_are_valid(&codec))
 		return "it names no way to compress that exists";
 	if (!(flags & SUPERBLOCK_FLAG_ENCRYPTED) && !is_zero(&st.envelope, sizeof(st.envelope)))
 		return "it holds a key, but is of a store without encryption";
@@ -105,8 +101,7 @@ int superblock_parse(const uint8_t *bytes, size_t len, const char *path, struct 
 	memcpy(&st, twin.copy, sizeof(st));
 	*sb = (struct superblock){
 		.chunking = get_chunking(&st.chunking),
-		.codec = { .choice = le32_get(st.codec_choice),
-			   .level = (int)le32_get(st.codec_level) },
+		.codec = get_codec(&st),
 		.has_dictionary = !is_zero(st.dictionary_id, sizeof(st.dictionary_id)),
 		.is_encrypted = le32_get(st.flags) & SUPERBLOCK_FLAG_ENCRYPTED,
 		.envelope = st.envelope,

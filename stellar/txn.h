@@ -17,7 +17,6 @@
 #include "stellar/root.h"
 
 struct store;
-struct store_reader;
 struct txn;
 
 int txn_begin(struct txn **out, struct store *s, const struct codec_params *codec, struct err *e);
@@ -32,7 +31,6 @@ struct txn_worker;
 
 int txn_worker_new(struct txn_worker **out, struct txn *t, struct err *e);
 void txn_worker_free(struct txn_worker *w); /* accepts NULL */
-struct store_reader *txn_worker_reader(struct txn_worker *w); /* borrowed */
 
 struct txn_item {
 	enum chunk_kind kind;

@@ -59,11 +59,6 @@ void txn_worker_free(struct txn_worker *w)
 	free(w);
 }
 
-struct store_reader *txn_worker_reader(struct txn_worker *w)
-{
-	return w->reader;
-}
-
 /* --- room ---------------------------------------------------------------------------------- */
 
 static bool grow(void *array, size_t bytes)
