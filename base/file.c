@@ -106,3 +106,12 @@ bool file_is_named(int fd, int dir_fd, const char *name)
 	       fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
+
+int file_open_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return errno ? -errno : -EBADF;
+	}
+	return 0;
+}

@@ -29,6 +29,12 @@ int file_open_regular(int dir_fd, const char *name, int flags);
 /* Reads up to @cap bytes from the begin of a regular file. Returns the count or -errno, as above. */
 ssize_t file_read_head(int dir_fd, const char *name, void *buf, size_t cap);
 
+/*
+ * Opens /dev/null as each of the standard streams that the caller left closed, so that no file we open
+ * becomes one. 0 or -errno. A jail has no /dev/null; whoever made the jail left none of them closed.
+ */
+int file_open_standard_streams(void);
+
 /* flock(2) with @operation, which may wait. 0 or -errno (-EWOULDBLOCK for LOCK_NB). */
 int file_lock(int fd, int operation);
 

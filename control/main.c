@@ -7,7 +7,6 @@
  * guest and has nothing but the descriptors it is given. Both are this binary.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "control/cmd.h"
 #include "control/exit_status.h"
@@ -24,19 +24,6 @@
 #include "control/options.h"
 #include "control/verb.h"
 #include "control/wire.h"
-
-/*
- * A file we open must not become a standard stream that the caller left closed. A jail has no
- * /dev/null; whoever made the jail left none of them closed.
- */
-static int open_standard_streams(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return -1;
-	}
-	return 0;
-}
 
 /* What Jansson would do when it first makes an object, by opening a device. */
 static void seed_json(void)
@@ -92,7 +79,7 @@ int main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file beyond RLIMIT_FSIZE is an error value */
 	seed_json();
-	if (open_standard_streams() < 0)
+	if (file_open_standard_streams() < 0)
 		return EXIT_STATUS_ERROR;
 	if (options_parse(argc, argv, &options, &e) < 0)
 		return refuse(&options, &e);

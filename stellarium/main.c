@@ -6,7 +6,6 @@
  * first byte of the store is looked at, the process gives up what it will not need (confine.h).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -15,22 +14,13 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "stellarium/cancel.h"
 #include "stellarium/cmd.h"
 #include "stellarium/console.h"
 #include "stellarium/exit_status.h"
 #include "stellarium/options.h"
-
-/* A file we open must not become a standard stream that the caller left closed. */
-static int open_standard_streams(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return -1;
-	}
-	return 0;
-}
 
 /* What Jansson would do when it first makes an object, by opening a device. */
 static void seed_json(void)
@@ -67,7 +57,7 @@ int main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error value, */
 	signal(SIGXFSZ, SIG_IGN); /* and so is a file beyond RLIMIT_FSIZE */
 	seed_json();
-	if (open_standard_streams() < 0)
+	if (file_open_standard_streams() < 0)
 		return EXIT_STATUS_ERROR;
 	if (options_parse(argc, argv, &options, &e) < 0) {
 		log_error("%s", e.msg);
