@@ -214,8 +214,8 @@ class Copies(Store):
 PEERS = {"restic": Restic, "borg": Borg, "casync": Casync, "zstd+sha256": Copies}
 # name: (chunking, codec, is_encrypted)
 OURS = {
-    "fastcdc:64K zstd:3": ("fastcdc:64K", "zstd:3", False),
-    "fastcdc:64K zstd:3 encrypted": ("fastcdc:64K", "zstd:3", True),
+    "fastcdc:32K auto": ("fastcdc:32K", "auto", False),  # what a new store has
+    "fastcdc:32K auto encrypted": ("fastcdc:32K", "auto", True),
     "fixed:64K zstd:3": ("fixed:64K", "zstd:3", False),
     "fixed:64K auto": ("fixed:64K", "auto", False),
 }
