@@ -366,7 +366,7 @@ static void *vcpu_loop(void *opaque)
 	}
 	if (vcpu->index == 0)
 		metrics_reach(vcpu->owner->metrics, BOOT_PHASE_RUNNING);
-	while (!atomic_load(&vcpu->should_stop)) {
+	while (!atomic_load(&vcpu->should_stop) && !atomic_load(&vcpu->owner->has_ended)) {
 		if (ioctl(vcpu->fd, KVM_RUN, NULL) == 0) {
 			if (!handle_exit(vcpu))
 				break;

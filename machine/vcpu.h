@@ -33,6 +33,8 @@ struct vcpu_owner {
 	void (*crash)(void *opaque, const char *what);
 	void *opaque;
 	int pid; /* our process, constant */
+	/* The VM's end is decided: no vCPU enters the guest again. Set by any thread, never cleared. */
+	atomic_bool has_ended;
 };
 
 /* Where the vCPUs of a VM wait while it is paused. */

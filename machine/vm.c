@@ -79,7 +79,10 @@ static struct vm_end end_after_panic(const struct vm_end *end)
 	}
 }
 
-/* First reason wins. The vCPUs go on until the loop stops them; nothing they do counts any more. */
+/*
+ * First reason wins. The vCPU that ended the VM leaves the guest at once, so that nothing is seen of
+ * what comes after the end in its program; the loop stops the others.
+ */
 static void end_vm(struct vm *vm, const struct vm_end *end)
 {
 	const uint64_t one = 1;
@@ -93,6 +96,7 @@ static void end_vm(struct vm *vm, const struct vm_end *end)
 		vm->end = vm->has_panicked ? end_after_panic(end) : *end;
 	}
 	pthread_mutex_unlock(&vm->end_lock);
+	atomic_store(&vm->vcpu_owner.has_ended, true);
 	if (!is_first)
 		return;
 	n = write(vm->end_fd, &one, sizeof(one));

@@ -27,6 +27,13 @@ def test_triple_fault_is_a_crash_that_is_named():
     assert b"triple fault" in result.stderr
 
 
+def test_nothing_runs_after_the_end():
+    """The vCPU that ends the VM does not enter the guest again, however late others are told."""
+    for _ in range(20):
+        result = vmm.run("--kernel", vmm.guest("run-on"))
+        assert (result.returncode, result.stdout, result.stderr) == (9, b"", b"")
+
+
 def test_input_from_a_pipe_reaches_the_guest_whole():
     text = b"the quick brown fox jumps over the lazy dog\n" * 40
     result = vmm.run("--kernel", vmm.guest("echo"), stdin=text + b".")
