@@ -35,14 +35,10 @@ USES = [
 ]
 
 
-def distinct(rows, *kinds):
-    return {row.name for row in rows if row.error == 0 and set(kinds) & set(row.threads)}
-
-
 def test_the_lists_are_short():
     rows = tracing.policy()
-    assert len(distinct(rows, "vcpu")) <= VCPU_CALLS_MAX
-    assert len(distinct(rows, "vcpu", "loop", "io")) <= MACHINE_CALLS_MAX
+    assert len(tracing.distinct(rows, "vcpu")) <= VCPU_CALLS_MAX
+    assert len(tracing.distinct(rows, "vcpu", "loop", "io")) <= MACHINE_CALLS_MAX
 
 
 def test_each_row_has_a_reason():
@@ -91,7 +87,5 @@ def test_nothing_is_allowed_that_nothing_uses(tmp_path):
     assert result.returncode == 0, result.stdout.decode()
     rows = tracing.policy()
     used = tracing.used_rows(build.traces, rows)
-    unused = [f"{kind}: {tracing.row_text(row)}" for index, row in enumerate(rows)
-              for kind in row.threads if index not in used[kind] and row.error == 0 and
-              not row.reason.startswith("rare: ")]
+    unused = tracing.unused_rows(rows, used, "vcpu", "loop", "io", "control")
     assert not unused, "\n".join(unused)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""volt-vmm under strace: which system calls each kind of thread makes once its filter is there, and
+"""Programs under strace: which system calls each kind of thread makes once its filter is there, and
 which row of the table of calls (jail/policy.c) allows each."""
 import collections
 import os
@@ -33,18 +33,30 @@ def row_text(row):
     return f"{row.name}{checks} ({row.reason})"
 
 
-class Build:
-    """A build folder whose volt-vmm is traced: for VOLT_BUILD."""
+def distinct(rows, *kinds):
+    return {row.name for row in rows if row.error == 0 and set(kinds) & set(row.threads)}
 
-    def __init__(self, folder):
+
+def unused_rows(rows, used, *kinds):
+    """As text. Those that no test gets to have a reason that begins with "rare: "."""
+    return [f"{kind}: {row_text(row)}" for index, row in enumerate(rows) for kind in kinds
+            if kind in row.threads and index not in used[kind] and row.error == 0 and
+            not row.reason.startswith("rare: ")]
+
+
+class Build:
+    """A build folder one of whose programs is traced: for VOLT_BUILD."""
+
+    def __init__(self, folder, name="volt-vmm"):
         self.folder, self.traces = folder / "build", folder / "traces"
-        self.folder.mkdir()
         self.traces.mkdir()
-        for entry in vmm.BUILD.iterdir():
-            if entry.name != "volt-vmm":
-                (self.folder / entry.name).symlink_to(entry)
-        program = self.folder / "volt-vmm"
-        program.write_text(f'#!/bin/sh\nexec {" ".join(self.traced(vmm.VMM))} "$@"\n')
+        program = self.folder / name
+        program.parent.mkdir(parents=True)
+        for place in {self.folder, program.parent}:
+            for entry in (vmm.BUILD / place.relative_to(self.folder)).iterdir():
+                if entry not in (vmm.BUILD / name, (vmm.BUILD / name).parent):
+                    (place / entry.name).symlink_to(entry)
+        program.write_text(f'#!/bin/sh\nexec {" ".join(self.traced(vmm.BUILD / name))} "$@"\n')
         program.chmod(0o755)
 
     def traced(self, program):
@@ -108,6 +120,30 @@ def used_rows(traces, rows):
                 if kind in row.threads and allows(row, name, arguments):
                     used[kind].add(index)
     return used
+
+
+def used_by_stellarium(traces, rows):
+    """As used_rows(), for "store" and "fsck": a row of both is used when one of them uses it. Threads
+    and processes that come after the filter have it too."""
+    used = set()
+
+    def follow(path, kind):
+        with open(path, encoding="ascii", errors="replace") as trace:
+            for call in filter(None, map(parse, trace)):
+                name, arguments, result = call
+                if kind:
+                    used.update(index for index, row in enumerate(rows)
+                                if kind in row.threads and allows(row, name, arguments))
+                    child = path.with_suffix(f".{result}")
+                    if name == "clone" and child.exists():
+                        follow(child, kind)
+                elif name == "seccomp" and arguments[0] == SECCOMP_FILTER and result == 0:
+                    kind = "fsck" if "\nsocketpair(" in path.read_text() else "store"
+
+    for path in traces.iterdir():
+        if path.read_text(errors="replace").startswith("execve("):
+            follow(path, None)
+    return {"store": used, "fsck": used}
 
 
 def filters_and_runs(trace):

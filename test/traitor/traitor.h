@@ -84,6 +84,12 @@ void traitor_act(const char *thread);
 /* The mask of layers that there are to be. */
 uint32_t traitor_layers(void);
 
+/* Opens a function that callers of @name get, and declares the one that they meant. */
+#define REAL(type, name, ...)            \
+	type __real_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__)
+
 /* -errno of a call that failed. */
 static inline long outcome(long r)
 {

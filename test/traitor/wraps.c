@@ -17,12 +17,6 @@
 #include "machine/metrics.h"
 #include "test/traitor/traitor.h"
 
-/* Opens a function that callers of @name get, and declares the one that they meant. */
-#define REAL(type, name, ...)            \
-	type __real_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__)
-
 enum { WORDS_MAX = 32 };
 
 static bool is_machine; /* this is machine: control keeps all layers of its own */
