@@ -66,6 +66,8 @@ const char *sandbox_thread_text(enum jail_thread thread)
 		[JAIL_THREAD_LOOP] = "of the guest's process: its main thread, with most devices",
 		[JAIL_THREAD_IO] = "of the guest's process: those that serve disks (iothread=)",
 		[JAIL_THREAD_CONTROL] = "the program that the user has started",
+		[JAIL_THREAD_STORE] = "of the program stellarium",
+		[JAIL_THREAD_FSCK] = "of stellarium fsck",
 	};
 
 	return names[thread];

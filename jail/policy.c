@@ -9,11 +9,15 @@
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/bytes.h"
 
@@ -21,8 +25,11 @@
 #define LOOP (1u << JAIL_THREAD_LOOP)
 #define IO (1u << JAIL_THREAD_IO)
 #define CONTROL (1u << JAIL_THREAD_CONTROL)
+#define STORE (1u << JAIL_THREAD_STORE)
+#define FSCK (1u << JAIL_THREAD_FSCK)
 #define DEVICES (LOOP | IO)
 #define MACHINE (VCPU | LOOP | IO)
+#define STELLARIUM (STORE | FSCK)
 #define ALL (MACHINE | CONTROL)
 
 #define EXACTLY UINT64_MAX
@@ -42,7 +49,16 @@
 		ARG(1, 0x7f, (op)) \
 	} /* private or not, and by whatever clock */
 
-enum { KICK = 34 }; /* SIGRTMIN, which glibc computes at run time */
+enum {
+	KICK = 34, /* SIGRTMIN, which glibc computes at run time */
+	SETXID = 33, /* glibc's own, by which its threads change user ids */
+};
+
+/* What glibc's pthread_create() and fork() ask for. */
+#define NEW_THREAD                                                                          \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
+	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+#define NEW_PROCESS (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 
 static const struct jail_syscall table[] = {
 	/* the guest */
@@ -57,10 +73,15 @@ static const struct jail_syscall table[] = {
 	/* loops and locks */
 	{ "epoll_wait", DEVICES, 0, { { 0 } }, "the event loop" },
 	{ "epoll_ctl", DEVICES, 0, { { 0 } }, "watch and forget a descriptor" },
-	{ "futex", MACHINE, 0, FUTEX_DOES(FUTEX_WAIT), "wait for a lock or a condition" },
-	{ "futex", MACHINE, 0, FUTEX_DOES(FUTEX_WAKE), "wake who waits for it" },
-	{ "futex", MACHINE, 0, FUTEX_DOES(FUTEX_WAIT_BITSET), "wait for a thread's end" },
-	{ "clock_gettime", ALL, 0, { { 0 } }, "rare: time, on hosts whose clock needs the kernel" },
+	{ "futex", MACHINE | STELLARIUM, 0, FUTEX_DOES(FUTEX_WAIT),
+	  "wait for a lock, a condition" },
+	{ "futex", MACHINE | STELLARIUM, 0, FUTEX_DOES(FUTEX_WAKE), "wake who waits for it" },
+	{ "futex", MACHINE | STELLARIUM, 0, FUTEX_DOES(FUTEX_WAIT_BITSET), "for a thread's end" },
+	{ "clock_gettime",
+	  ALL | STELLARIUM,
+	  0,
+	  { { 0 } },
+	  "rare: time, on hosts whose clock needs the kernel" },
 	{ "timerfd_settime", DEVICES, 0, { { 0 } }, "rate limits, waits for a driver" },
 	{ "restart_syscall", LOOP | CONTROL, 0, { { 0 } }, "rare: a stop in a wait of the end" },
 	{ "poll",
@@ -162,11 +183,101 @@ static const struct jail_syscall table[] = {
 	{ "rt_sigaction", CONTROL, 0, { { 0 } }, "give back signals at the end" },
 	{ "rt_sigreturn", CONTROL, 0, { { 0 } }, "back from a signal" },
 
+	/* stellarium: the store's files, below a folder that Landlock allows */
+	{ "pread64", STELLARIUM, 0, { { 0 } }, "read packs, records, a file that is imported" },
+	{ "newfstatat", STELLARIUM, 0, { { 0 } }, "examine them" },
+	{ "fstat", STELLARIUM, 0, { { 0 } }, "rare: the same, by later C libraries" },
+	{ "openat", STELLARIUM, 0, { { 0 } }, "open and make them" },
+	{ "close", STELLARIUM, 0, { { 0 } }, "and close them" },
+	{ "pwritev", STELLARIUM, 0, { { 0 } }, "append chunks to a pack" },
+	{ "pwrite64", STELLARIUM, 0, { { 0 } }, "write records, pages of the index, an export" },
+	{ "read", STELLARIUM, 0, { { 0 } }, "a stream that is imported" },
+	{ "write", STELLARIUM, 0, { { 0 } }, "an export to a stream, results, messages, the bar" },
+	{ "writev", STELLARIUM, 0, { { 0 } }, "LMDB: several pages of it" },
+	{ "poll", STORE, 0, { { 0 } }, "wait for the stream" },
+	{ "restart_syscall", STORE, 0, { { 0 } }, "rare: the same, after Ctrl-Z" },
+	{ "lseek", STELLARIUM, 0, { { 0 } }, "lengths, and holes of a file" },
+	{ "getdents64", STELLARIUM, 0, { { 0 } }, "list folders" },
+	{ "faccessat2", STELLARIUM, 0, { { 0 } }, "whether the index may be written" },
+	{ "faccessat", STELLARIUM, 0, { { 0 } }, "rare: the same, before Linux 5.8" },
+	{ "fstatfs", STELLARIUM, 0, { { 0 } }, "whether it is a read-only disk; LMDB: or ext4" },
+	{ "ftruncate", STELLARIUM, 0, { { 0 } }, "an export's length; LMDB: its lock file's" },
+	{ "fdatasync", STELLARIUM, 0, { { 0 } }, "bring a pack and the index to the disk" },
+	{ "fsync", STELLARIUM, 0, { { 0 } }, "the same, of new names and exports" },
+	{ "sync_file_range", STELLARIUM, 0, { { 0 } }, "let a large pack's writing begin" },
+	{ "fadvise64", STORE, 0, { { 0 } }, "a file will be read in order" },
+	{ "mkdirat", FSCK, 0, { { 0 } }, "quarantine/, and folders that are missing" },
+	{ "mkdir", FSCK, 0, { { 0 } }, "the index made anew" },
+	{ "renameat", STELLARIUM, 0, { { 0 } }, "a new record takes the place of the old" },
+	{ "renameat2", STELLARIUM, 0, { { 0 } }, "the same, but not of one that is there" },
+	{ "linkat", STORE, 0, { { 0 } }, "an export gets its name" },
+	{ "unlinkat", STELLARIUM, 0, { { 0 } }, "remove names, packs, leases" },
+	{ "flock", STELLARIUM, 0, { { 0 } }, "who uses what" },
+	{ "fcntl", STELLARIUM, 0, { ARG(1, EXACTLY, F_SETLK) }, "LMDB: the same" },
+	{ "fcntl", STELLARIUM, 0, { ARG(1, EXACTLY, F_SETLKW) }, "rare: LMDB waits for it" },
+	{ "fcntl", STELLARIUM, 0, { ARG(1, EXACTLY, F_GETLK) }, "rare: LMDB, who has died" },
+	{ "fcntl", STELLARIUM, 0, { ARG(1, EXACTLY, F_DUPFD_CLOEXEC) }, "a folder to list" },
+	{ "fcntl", STELLARIUM, 0, { ARG(1, EXACTLY, F_GETFL) }, "the same, by the C library" },
+	{ "fcntl", STELLARIUM, 0, { ARG(1, EXACTLY, F_SETFD) }, "the same" },
+	{ "ioctl", STORE, 0, REQUEST(BLKGETSIZE64), "a block device has room for an export" },
+	{ "ioctl", STELLARIUM, 0, REQUEST(TCGETS), "whether an output is a terminal" },
+	{ "ioctl", STELLARIUM, 0, REQUEST(TIOCGWINSZ), "how wide the bar may be" },
+	{ "uname", STELLARIUM, 0, { { 0 } }, "LMDB: whether that ext4 has a fault" },
+	{ "getpid", STELLARIUM, 0, { { 0 } }, "LMDB: who reads" },
+	{ "getrandom", STELLARIUM, 0, { { 0 } }, "names, salts and nonces" },
+	{ "sched_getaffinity", STELLARIUM, 0, { { 0 } }, "how many processors" },
+	{ "sysinfo", STELLARIUM, 0, { { 0 } }, "how much memory to sort and to derive keys with" },
+
+	/* stellarium: memory and threads */
+	{ "mmap", STELLARIUM, 0, { ARG(2, PROT_EXEC, 0) }, "malloc(), stacks, the index, packs" },
+	{ "mprotect", STELLARIUM, 0, { ARG(2, PROT_EXEC, 0) }, "malloc() and stacks" },
+	{ "munmap", STELLARIUM, 0, { { 0 } }, "free(), and what was mapped" },
+	{ "mremap", STELLARIUM, 0, { { 0 } }, "realloc()" },
+	{ "brk", STELLARIUM, 0, { { 0 } }, "malloc()" },
+	{ "madvise", STELLARIUM, 0, { ARG(2, EXACTLY, MADV_DONTNEED) }, "free(), a stack goes" },
+	{ "madvise", STELLARIUM, 0, { ARG(2, EXACTLY, MADV_RANDOM) }, "LMDB: no reading ahead" },
+	{ "madvise",
+	  STELLARIUM,
+	  0,
+	  { ARG(2, EXACTLY, MADV_DONTDUMP) },
+	  "keys are in no core dump" },
+	{ "mlock", STELLARIUM, 0, { { 0 } }, "nor in swap" },
+	{ "clone3", STELLARIUM, ENOSYS, { { 0 } }, "clone() has flags that can be checked" },
+	{ "clone", STELLARIUM, 0, { ARG(0, EXACTLY, NEW_THREAD) }, "start a thread" },
+	{ "set_robust_list", STELLARIUM, 0, { { 0 } }, "a thread begins" },
+	{ "rseq", STELLARIUM, 0, { { 0 } }, "the same" },
+	{ "rt_sigprocmask", STELLARIUM, 0, { { 0 } }, "the same, and it ends" },
+	{ "rt_sigaction", STORE, 0, { ARG(0, EXACTLY, SETXID) }, "the first thread begins" },
+	{ "rt_sigreturn", STELLARIUM, 0, { { 0 } }, "back from Ctrl-C" },
+	{ "gettid", STELLARIUM, 0, { { 0 } }, "rare: abort()" },
+	{ "tgkill", STELLARIUM, 0, { ARG(2, EXACTLY, SIGABRT) }, "rare: abort()" },
+
+	/* stellarium fsck: a child reads the index, and has a filter of its own (fsck_serve.c) */
+	{ "sendto", FSCK, 0, { ARG(4, EXACTLY, 0) }, "ask it" },
+	{ "recvfrom", FSCK, 0, { ARG(4, EXACTLY, 0) }, "its answer" },
+	{ "setitimer", FSCK, 0, { ARG(0, EXACTLY, ITIMER_PROF) }, "an end to each of its answers" },
+	{ "socketpair", FSCK, 0, { ARG(0, EXACTLY, AF_UNIX) }, "for both" },
+	{ "clone", FSCK, 0, { ARG(0, EXACTLY, NEW_PROCESS) }, "start it" },
+	{ "rt_sigaction", FSCK, 0, { { 0 } }, "its crashes are quiet" },
+	{ "prlimit64", FSCK, 0, { ARG(1, EXACTLY, RLIMIT_CORE) }, "and leave no core dump" },
+	{ "memfd_create", FSCK, 0, { { 0 } }, "what LMDB says then goes nowhere" },
+	{ "dup2", FSCK, 0, { { 0 } }, "the same" },
+	{ "close_range", FSCK, 0, { { 0 } }, "it has no file of its parent's" },
+	{ "prctl", FSCK, 0, { ARG(0, EXACTLY, PR_SET_PDEATHSIG) }, "it ends with its parent" },
+	{ "prctl", FSCK, 0, { ARG(0, EXACTLY, PR_SET_NO_NEW_PRIVS) }, "for its filter" },
+	{ "prctl",
+	  FSCK,
+	  0,
+	  { ARG(0, EXACTLY, PR_SET_SECCOMP), ARG(1, EXACTLY, SECCOMP_MODE_FILTER) },
+	  "its filter" },
+	{ "kill", FSCK, 0, { ARG(1, EXACTLY, SIGKILL) }, "end it" },
+	{ "wait4", FSCK, 0, { { 0 } }, "how it ended" },
+
 	/* the end */
 	{ "rt_sigprocmask", VCPU | IO, 0, { { 0 } }, "a thread ends" },
 	{ "madvise", VCPU | IO, 0, { ARG(2, EXACTLY, MADV_DONTNEED) }, "its stack goes" },
-	{ "exit", VCPU | IO, 0, { { 0 } }, "it has ended" },
-	{ "exit_group", LOOP | CONTROL, 0, { { 0 } }, "the process ends" },
+	{ "exit", VCPU | IO | STELLARIUM, 0, { { 0 } }, "it has ended" },
+	{ "exit_group", LOOP | CONTROL | STELLARIUM, 0, { { 0 } }, "the process ends" },
 };
 
 const struct jail_syscall *jail_policy(size_t *nr)
@@ -178,10 +289,9 @@ const struct jail_syscall *jail_policy(size_t *nr)
 const char *jail_thread_name(enum jail_thread thread)
 {
 	static const char *const names[JAIL_THREADS] = {
-		[JAIL_THREAD_VCPU] = "vcpu",
-		[JAIL_THREAD_LOOP] = "loop",
-		[JAIL_THREAD_IO] = "io",
-		[JAIL_THREAD_CONTROL] = "control",
+		[JAIL_THREAD_VCPU] = "vcpu",   [JAIL_THREAD_LOOP] = "loop",
+		[JAIL_THREAD_IO] = "io",       [JAIL_THREAD_CONTROL] = "control",
+		[JAIL_THREAD_STORE] = "store", [JAIL_THREAD_FSCK] = "fsck",
 	};
 
 	return names[thread];

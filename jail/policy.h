@@ -16,6 +16,8 @@ enum jail_thread {
 	JAIL_THREAD_LOOP, /* machine: its main thread, with the event loop */
 	JAIL_THREAD_IO, /* machine: iothreads */
 	JAIL_THREAD_CONTROL, /* control: its only thread */
+	JAIL_THREAD_STORE, /* stellarium: all threads */
+	JAIL_THREAD_FSCK, /* the same, of its verb fsck, and of the child that reads the index */
 	JAIL_THREADS, /* how many kinds */
 };
 
@@ -40,5 +42,5 @@ struct jail_syscall {
 /* The table; *@nr rows. Calls that are made most often stand first. */
 const struct jail_syscall *jail_policy(size_t *nr);
 
-/* "vcpu", "loop", "io", "control" */
+/* "vcpu", "loop", "io", "control", "store", "fsck" */
 const char *jail_thread_name(enum jail_thread thread);

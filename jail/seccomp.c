@@ -29,10 +29,13 @@ static const struct {
 	[JAIL_THREAD_LOOP] = { filter_loop, ARRAY_LEN(filter_loop) },
 	[JAIL_THREAD_IO] = { filter_io, ARRAY_LEN(filter_io) },
 	[JAIL_THREAD_CONTROL] = { filter_control, ARRAY_LEN(filter_control) },
+	[JAIL_THREAD_STORE] = { filter_store, ARRAY_LEN(filter_store) },
+	[JAIL_THREAD_FSCK] = { filter_fsck, ARRAY_LEN(filter_fsck) },
 };
 
 static_assert(ARRAY_LEN(filter_vcpu) <= OPS_MAX && ARRAY_LEN(filter_loop) <= OPS_MAX &&
-		      ARRAY_LEN(filter_io) <= OPS_MAX && ARRAY_LEN(filter_control) <= OPS_MAX,
+		      ARRAY_LEN(filter_io) <= OPS_MAX && ARRAY_LEN(filter_control) <= OPS_MAX &&
+		      ARRAY_LEN(filter_store) <= OPS_MAX && ARRAY_LEN(filter_fsck) <= OPS_MAX,
 	      "a filter fits the copy that reports");
 
 static int load(const struct sock_filter *ops, size_t nr, unsigned int flags)

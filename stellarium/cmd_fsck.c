@@ -66,7 +66,7 @@ static int check(struct options *o, json_t *problems, struct fsck_result *result
 	int r = session_find_key(&s, o, true, e);
 
 	if (r == 0)
-		r = confine(o->store_path, NULL, e);
+		r = confine(o->store_path, NULL, JAIL_THREAD_FSCK, e);
 	if (r == 0) {
 		progress_begin(&progress, "fsck", o->is_quiet);
 		const struct fsck_options options = {

@@ -8,8 +8,9 @@
 
 #include "jail/landlock.h"
 #include "jail/layer.h"
+#include "jail/seccomp.h"
 
-int confine(const char *store_path, const char *folder, struct err *e)
+int confine(const char *store_path, const char *folder, enum jail_thread thread, struct err *e)
 {
 	const struct jail_path_rule rules[] = {
 		{ store_path, JAIL_ACCESS_MOVE }, /* fsck --repair moves to quarantine/ */
@@ -27,7 +28,10 @@ int confine(const char *store_path, const char *folder, struct err *e)
 	tzset(); /* reads the time zone, which it could not later */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(e, -errno, "cannot set no_new_privs");
+	/* A kernel without one of these is no reason not to read a store. */
 	r = jail_landlock(&plan, e);
-	/* A kernel without it is no reason not to read a store. */
-	return r == -ENOSYS ? 0 : r;
+	if (r < 0 && r != -ENOSYS)
+		return r;
+	r = jail_filter(thread, NULL, e);
+	return r == -ENOSYS || r == -EINVAL ? 0 : r;
 }

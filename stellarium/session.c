@@ -86,7 +86,7 @@ int session_new_key(struct secret *key, const struct key_choice *choice, const c
 int session_enter(struct session *s, const struct options *o, enum store_mode mode,
 		  const char *folder, struct err *e)
 {
-	int r = confine(o->store_path, folder, e);
+	int r = confine(o->store_path, folder, JAIL_THREAD_STORE, e);
 
 	return r == 0 ? store_open(&s->store, o->store_path, mode, &s->secret.input, e) : r;
 }

@@ -12,6 +12,7 @@ import termios
 from support import vmm
 
 STELLARIUM = vmm.BUILD / "stellarium" / "stellarium"
+TRAITOR = vmm.BUILD / "test" / "traitor" / "stellarium-traitor"  # not in builds without a sandbox
 KIB, MIB = 1 << 10, 1 << 20
 
 
@@ -20,9 +21,9 @@ def environment(**more):
     return kept | {key: str(value) for key, value in more.items()}
 
 
-def run(*args, stdin=b"", timeout=vmm.DEADLINE_S, env=None, **kwargs):
+def run(*args, stdin=b"", timeout=vmm.DEADLINE_S, env=None, program=STELLARIUM, **kwargs):
     """Runs stellarium to its end; no terminal that it could ask on."""
-    return subprocess.run([STELLARIUM, *map(str, args)], input=stdin, capture_output=True,
+    return subprocess.run([program, *map(str, args)], input=stdin, capture_output=True,
                           timeout=timeout, check=False, env=env or environment(),
                           start_new_session=True, **kwargs)
 
