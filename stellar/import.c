@@ -206,11 +206,15 @@ static int plan(struct import *im, struct segment *g, struct err *e)
 	while (budget > 0 && g->stretch_count < STRETCHES_MAX) {
 		const int64_t hole = import_source_hole(&im->source, e);
 		struct stretch *stretch = &g->stretches[g->stretch_count];
+		ssize_t len;
 
 		if (hole < 0)
 			return (int)hole;
 		*stretch = (struct stretch){ (uint64_t)hole, im->source.at, 0 };
-		stretch->len = import_source_take(&im->source, budget, chunk);
+		len = import_source_take(&im->source, budget, chunk, e);
+		if (len < 0)
+			return (int)len;
+		stretch->len = (size_t)len;
 		if (hole == 0 && stretch->len == 0)
 			break;
 		g->stretch_count++;

@@ -43,42 +43,61 @@ bool import_source_is_at_end(const struct import_source *s)
 	return s->is_stream ? s->is_at_end : s->at >= s->bytes;
 }
 
-/* Where the data at or after s->at begins: s->bytes when there is none. */
-static int find_data(struct import_source *s, uint64_t *begin, struct err *e)
+/* The next data behind the extent, by whole blocks: at s->bytes when there is none. */
+static int find_data(struct import_source *s, uint64_t *begin, uint64_t *end, struct err *e)
 {
-	off_t data = s->has_holes ? lseek(s->fd, (off_t)s->at, SEEK_DATA) : (off_t)s->at;
+	const off_t from = (off_t)s->extent_end;
+	off_t data = s->has_holes ? lseek(s->fd, from, SEEK_DATA) : from;
 	off_t hole;
 
 	if (data < 0 && errno == EINVAL) { /* a file system without */
 		s->has_holes = false;
-		data = (off_t)s->at;
+		data = from;
 	}
 	if (data < 0 && errno != ENXIO)
 		return err_errno(e, -errno, "cannot find the holes of %s", quote(s->name).text);
 	if (data < 0 || (uint64_t)data >= s->bytes) {
-		*begin = s->extent_end = s->bytes;
+		*begin = *end = s->bytes;
 		return 0;
 	}
 	hole = s->has_holes ? lseek(s->fd, data, SEEK_HOLE) : (off_t)s->bytes;
 	if (hole < 0)
 		return err_errno(e, -errno, "cannot find the holes of %s", quote(s->name).text);
-	*begin = max_u64(align_down((uint64_t)data, CHUNK_BLOCK_BYTES), s->at);
-	s->extent_end = min_u64(align_up((uint64_t)hole, CHUNK_BLOCK_BYTES), s->bytes);
+	*begin = max_u64(align_down((uint64_t)data, CHUNK_BLOCK_BYTES), s->extent_end);
+	*end = min_u64(align_up(max_u64((uint64_t)hole, *begin + 1), CHUNK_BLOCK_BYTES), s->bytes);
+	return 0;
+}
+
+/*
+ * Lets the extent go on to behind @to, or to a hole of whole blocks: where a file system has smaller
+ * ones, data may go on in the block in which it ended, or the next.
+ */
+static int extend(struct import_source *s, uint64_t to, struct err *e)
+{
+	while (s->extent_end <= to && s->extent_end < s->bytes) {
+		uint64_t begin, end;
+		int r = find_data(s, &begin, &end, e);
+
+		if (r < 0 || begin > s->extent_end)
+			return r;
+		s->extent_end = end;
+	}
 	return 0;
 }
 
 int64_t import_source_hole(struct import_source *s, struct err *e)
 {
-	uint64_t begin, bytes;
+	uint64_t begin, end, bytes;
 	int r;
 
 	if (s->is_stream || s->at < s->extent_end || s->at >= s->bytes)
 		return 0;
-	r = find_data(s, &begin, e);
+	r = find_data(s, &begin, &end, e);
 	if (r < 0)
 		return r;
 	bytes = begin - s->at;
 	s->at = begin;
+	s->extent_end = end;
 	return (int64_t)bytes;
 }
 
@@ -119,15 +138,18 @@ static ssize_t read_stream(struct import_source *s, uint8_t *buf, size_t cap, st
 	return (ssize_t)done;
 }
 
-size_t import_source_take(struct import_source *s, size_t cap, size_t grain)
+ssize_t import_source_take(struct import_source *s, size_t cap, size_t grain, struct err *e)
 {
 	const uint64_t from = s->at;
+	const int r = extend(s, from + cap, e);
 	uint64_t to = min_u64(from + cap, s->extent_end);
 
+	if (r < 0)
+		return r;
 	if (to < s->extent_end)
 		to = max_u64(align_down(to, grain), from);
 	s->at = to;
-	return (size_t)(to - from);
+	return (ssize_t)(to - from);
 }
 
 int import_source_read_at(const struct import_source *s, void *buf, size_t len, uint64_t offset,
@@ -155,6 +177,9 @@ ssize_t import_source_read(struct import_source *s, void *buf, size_t cap, bool 
 		s->at += n > 0 ? (uint64_t)n : 0;
 		return n;
 	}
+	r = extend(s, s->at + cap, e);
+	if (r < 0)
+		return r;
 	cap = (size_t)min_u64(cap, s->extent_end - s->at);
 	r = import_source_read_at(s, buf, cap, s->at, e);
 	if (r < 0)

@@ -17,7 +17,7 @@ struct import_source {
 	bool has_holes; /* SEEK_DATA works */
 	uint64_t bytes; /* of all; 0 for a stream */
 	uint64_t at; /* read so far */
-	uint64_t extent_end; /* end of the data that at is in */
+	uint64_t extent_end; /* end of the data that at is in, as far as it is known */
 	bool is_at_end; /* of a stream */
 	const atomic_bool *is_cancelled; /* ends waiting for a stream; may be NULL */
 };
@@ -36,9 +36,10 @@ ssize_t import_source_read(struct import_source *s, void *buf, size_t cap, bool 
 			   struct err *e);
 /*
  * Passes over data that somebody else reads: up to @cap bytes, to a multiple of @grain of the file or
- * where a hole or the end follows. Returns how much; 0: the next multiple is too far, or the end.
+ * where a hole or the end follows. Returns how much, or -errno with @e filled; 0: the next multiple is
+ * too far, or the end.
  */
-size_t import_source_take(struct import_source *s, size_t cap, size_t grain);
+ssize_t import_source_take(struct import_source *s, size_t cap, size_t grain, struct err *e);
 /* Exactly @len bytes at @offset of what was taken. Thread: any. */
 int import_source_read_at(const struct import_source *s, void *buf, size_t len, uint64_t offset,
 			  struct err *e);
