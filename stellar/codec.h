@@ -50,9 +50,6 @@ void codec_params_format(const struct codec_params *p, char text[static CODEC_PA
 /* For parameters from a disk: whether they are some that codec_params_parse() makes. */
 bool codec_params_are_valid(const struct codec_params *p);
 
-/* The name of what a disk records: "none", "lz4", "zstd", "zstd+dictionary", or "unknown". */
-const char *codec_name(uint8_t codec);
-
 struct codec_dictionary;
 
 /*

@@ -69,19 +69,3 @@ bool codec_params_are_valid(const struct codec_params *p)
 		return p->level == 0;
 	return p->level >= CODEC_LEVEL_MIN && p->level <= CODEC_LEVEL_MAX;
 }
-
-const char *codec_name(uint8_t codec)
-{
-	switch (codec) {
-	case CODEC_NONE:
-		return "none";
-	case CODEC_LZ4:
-		return "lz4";
-	case CODEC_ZSTD:
-		return "zstd";
-	case CODEC_ZSTD_DICTIONARY:
-		return "zstd+dictionary";
-	default:
-		return "unknown";
-	}
-}
