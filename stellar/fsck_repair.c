@@ -45,15 +45,17 @@ static int enter(struct fsck *f, struct fsck_pack *p, struct err *e)
 	return r;
 }
 
-/* Opens the index, a new one when it is damaged, and enters what it does not know. */
+/*
+ * Opens the index and enters what it does not know. One that is damaged is replaced by a new one, when
+ * that is whole.
+ */
 static int make_index(struct fsck *f, struct err *e)
 {
 	struct store *s = f->store;
+	const uint8_t *uuid = s->superblock.uuid;
 	const bool is_new = f->is_index_bad || f->options->must_rebuild_index;
-	int r = is_new ? index_remake(s->path, s->superblock.uuid, e) : 0;
+	int r = index_open(&s->index, s->path, uuid, is_new ? INDEX_CREATE : INDEX_READ_WRITE, e);
 
-	if (r == 0)
-		r = index_open(&s->index, s->path, s->superblock.uuid, INDEX_READ_WRITE, e);
 	for (size_t i = 0; i < f->pack_count && r == 0; i++) {
 		struct fsck_pack *p = &f->packs[i];
 
@@ -62,10 +64,12 @@ static int make_index(struct fsck *f, struct err *e)
 		if (p->state == FSCK_PACK_USABLE && p->number == 0)
 			r = enter(f, p, e);
 	}
-	if (r == 0 && is_new)
-		r = index_sync(s->index, e);
-	f->is_index_mended = r == 0 && is_new;
-	return r;
+	if (r < 0 || !is_new)
+		return r;
+	r = index_put_in_place(s->index, e);
+	s->index = NULL;
+	f->is_index_mended = r == 0;
+	return r == 0 ? index_open(&s->index, s->path, uuid, INDEX_READ_WRITE, e) : r;
 }
 
 /* --- old packs ----------------------------------------------------------------------------- */

@@ -44,5 +44,5 @@ int gc_mark(struct gc *g, struct lease_set *leases, struct err *e);
 /* Decides about each pack and takes those that can go. */
 int gc_sweep(struct gc *g, struct err *e);
 
-/* Removes files of packs whose writers died before they were published. */
+/* Removes files of packs and of an index whose writers died before they were published. */
 int gc_remove_leftovers(struct gc *g, struct err *e);

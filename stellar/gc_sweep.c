@@ -439,6 +439,7 @@ int gc_remove_leftovers(struct gc *g, struct err *e)
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
 	struct pack_id id;
+	uint64_t bytes;
 	int r = 0;
 
 	if (!dir) {
@@ -452,5 +453,9 @@ int gc_remove_leftovers(struct gc *g, struct err *e)
 			r = remove_leftover(g, entry->d_name, &id, e);
 	}
 	closedir(dir);
+	/* Who makes an index has the store alone. */
+	bytes = index_remove_leftover(g->store->index);
+	g->result->leftovers += bytes > 0;
+	g->result->freed_bytes += bytes;
 	return r;
 }

@@ -59,6 +59,7 @@ static int open_env(struct index *x, const char *path, unsigned flags, struct er
 {
 	int r = ENOMEM;
 
+	flags |= MDB_NOTLS | MDB_NORDAHEAD;
 	for (size_t i = 0; i < ARRAY_LEN(map_bytes) && r == ENOMEM; i++) {
 		mdb_env_close(x->env);
 		x->env = NULL;
@@ -140,30 +141,51 @@ static int open_databases(struct index *x, enum index_mode mode, struct err *e)
 	return r == 0 ? 0 : index_error(r, e, "open");
 }
 
+/* What is there, in @path. */
+static int open_old(struct index *x, const char *path, enum index_mode mode, struct err *e)
+{
+	if (faccessat(x->folder_fd, INDEX_FILE, F_OK, 0) < 0)
+		return err_set(e, -ENOENT,
+			       "%s has no " INDEX_FILE "; 'fsck --rebuild-index' makes it anew",
+			       quote(path).text);
+	return open_env(x, path, mode == INDEX_READ_ONLY ? MDB_RDONLY : 0, e);
+}
+
+/* A new one aside; what a crash left of another goes. */
+static int open_new(struct index *x, const char *path, struct err *e)
+{
+	auto_free char *file = NULL;
+
+	if (asprintf(&file, "%s/" INDEX_ASIDE, path) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (unlink(file) < 0 && errno != ENOENT)
+		return err_errno(e, -errno, "cannot remove %s", quote(file).text);
+	return open_env(x, file, MDB_NOSUBDIR | MDB_NOLOCK, e);
+}
+
 int index_open(struct index **out, const char *store_path, const uint8_t *uuid,
 	       enum index_mode mode, struct err *e)
 {
 	struct index *x = calloc(1, sizeof(*x));
 	auto_free char *path = NULL;
-	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
-	int dead, r;
+	int dead, r = 0;
 
 	if (!x || asprintf(&path, "%s/index", store_path) < 0) {
 		free(x);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	memcpy(x->uuid, uuid, sizeof(x->uuid));
-	if (mode == INDEX_READ_ONLY)
-		flags |= MDB_RDONLY;
-	x->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (x->folder_fd < 0)
+	x->folder_fd = -1;
+	x->is_aside = mode == INDEX_CREATE;
+	if (x->is_aside && mkdir(path, 0777) < 0 && errno != EEXIST)
+		r = err_errno(e, -errno, "cannot make %s", quote(path).text);
+	if (r == 0)
+		x->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && x->folder_fd < 0)
 		r = err_errno(e, -errno, "cannot open %s", quote(path).text);
-	else if (mode != INDEX_CREATE && faccessat(x->folder_fd, "data.mdb", F_OK, 0) < 0)
-		r = err_set(e, -ENOENT, "%s has no data.mdb; 'fsck --rebuild-index' makes it anew",
-			    quote(path).text);
-	else
-		r = open_env(x, path, flags, e);
-	if (r == 0 && mode != INDEX_CREATE) {
+	if (r == 0)
+		r = x->is_aside ? open_new(x, path, e) : open_old(x, path, mode, e);
+	if (r == 0 && !x->is_aside) {
 		mdb_reader_check(x->env, &dead);
 		r = index_check_digest(x, e);
 		if (r == -ENODATA)
@@ -186,6 +208,8 @@ void index_close(struct index *x)
 	if (x->is_dirty && !x->is_doubtful)
 		index_digest_leave(x);
 	mdb_env_close(x->env);
+	if (x->is_aside && x->folder_fd >= 0)
+		unlinkat(x->folder_fd, INDEX_ASIDE, 0);
 	cleanup_fd(&x->folder_fd);
 	free(x);
 }
@@ -199,31 +223,51 @@ int index_sync(struct index *x, struct err *e)
 	return r == 0 ? 0 : index_error(r, e, "sync");
 }
 
-int index_remake(const char *store_path, const uint8_t *uuid, struct err *e)
-{
-	static const char *const files[] = { "digest", "data.mdb", "lock.mdb" };
-	auto_free char *path = NULL;
-	struct index *x;
-	auto_fd int folder = -1;
-	int r;
+/* --- a new one ----------------------------------------------------------------------------- */
 
-	if (asprintf(&path, "%s/index", store_path) < 0)
-		return err_set(e, -ENOMEM, "out of memory");
-	if (mkdir(path, 0777) < 0 && errno != EEXIST)
-		return err_errno(e, -errno, "cannot make %s", quote(path).text);
-	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return err_errno(e, -errno, "cannot open %s", quote(path).text);
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		if (unlinkat(folder, files[i], 0) < 0 && errno != ENOENT)
-			return err_errno(e, -errno, "cannot remove '%s/%s'", path, files[i]);
-	}
-	r = index_open(&x, store_path, uuid, INDEX_CREATE, e);
+/*
+ * A digest speaks of the old file, so it goes first, durably. The locks of LMDB are the old file's too;
+ * it makes new ones.
+ */
+static int replace_file(struct index *x, struct err *e)
+{
+	int r = index_sync(x, e);
+
+	if (r == 0)
+		r = index_digest_drop(x, e);
 	if (r < 0)
 		return r;
-	r = index_sync(x, e);
-	if (r == 0 && fsync(folder) < 0)
-		r = err_errno(e, -errno, "cannot sync %s", quote(path).text);
+	if (renameat(x->folder_fd, INDEX_ASIDE, x->folder_fd, INDEX_FILE) < 0)
+		return err_errno(e, -errno, "cannot put the new index in place");
+	x->is_aside = false;
+	if ((unlinkat(x->folder_fd, "lock.mdb", 0) < 0 && errno != ENOENT) ||
+	    fsync(x->folder_fd) < 0)
+		return err_errno(e, -errno, "cannot sync the folder 'index'");
+	return 0;
+}
+
+int index_put_in_place(struct index *x, struct err *e)
+{
+	const int r = replace_file(x, e);
+
 	index_close(x);
 	return r;
+}
+
+uint64_t index_remove_leftover(struct index *x)
+{
+	struct stat st;
+
+	if (fstatat(x->folder_fd, INDEX_ASIDE, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    unlinkat(x->folder_fd, INDEX_ASIDE, 0) < 0)
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
+int index_remake(const char *store_path, const uint8_t *uuid, struct err *e)
+{
+	struct index *x;
+	const int r = index_open(&x, store_path, uuid, INDEX_CREATE, e);
+
+	return r < 0 ? r : index_put_in_place(x, e);
 }

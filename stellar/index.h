@@ -30,12 +30,13 @@ enum index_mode { INDEX_READ_ONLY, INDEX_READ_WRITE, INDEX_CREATE };
 
 /*
  * @store_path/index. -ENOENT: there is none; -EUCLEAN: it is damaged or another store's: make it
- * anew; else -errno. @e is filled. Once in a process.
+ * anew; else -errno. @e is filled. Once in a process. INDEX_CREATE: an empty one aside, to be filled
+ * and put in place; no one else has the store open.
  */
 int index_open(struct index **out, const char *store_path, const uint8_t *uuid,
 	       enum index_mode mode, struct err *e);
 
-/* After writing, leaves a digest of it. Accepts NULL. */
+/* After writing, leaves a digest of it; one that is aside goes. Accepts NULL. */
 void index_close(struct index *x);
 
 /* --- reading ------------------------------------------------------------------------------- */
@@ -136,6 +137,15 @@ int index_check_file(int folder_fd, struct err *e);
 
 /* Leaves a digest of it, of any length. 0 or -errno with @e filled. */
 int index_leave_digest(struct index *x, struct err *e);
+
+/*
+ * Makes @x, which is aside, the store's index in place of whatever is there: after a crash that is there
+ * or @x, whole. Closes @x whatever it returns.
+ */
+int index_put_in_place(struct index *x, struct err *e);
+
+/* Removes what a crash left of one that was aside: its bytes, 0 when there is none. */
+uint64_t index_remove_leftover(struct index *x);
 
 /* Makes an empty index in place of whatever is there (no one has the store open). */
 int index_remake(const char *store_path, const uint8_t *uuid, struct err *e);

@@ -34,7 +34,7 @@ enum {
 static int digest_file(int folder_fd, uint64_t max_bytes, uint64_t *bytes,
 		       uint8_t digest[static STORE_SUM_BYTES])
 {
-	auto_fd int fd = openat(folder_fd, "data.mdb", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	auto_fd int fd = openat(folder_fd, INDEX_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	auto_free uint8_t *buf = malloc(READ_BYTES);
 	blake3_hasher hasher;
 	struct stat st;

@@ -8,11 +8,15 @@
 
 #include "stellar/index.h"
 
+#define INDEX_FILE "data.mdb"
+#define INDEX_ASIDE "+tmp.data.mdb" /* a new one, until it is whole */
+
 struct index {
 	MDB_env *env; /* owned */
 	MDB_dbi chunks, packs, numbers, meta;
 	int folder_fd; /* owned: index/ */
 	uint8_t uuid[STORE_UUID_BYTES];
+	bool is_aside; /* INDEX_ASIDE, which nobody else knows */
 	bool is_dirty; /* written since it was opened; set by writers, one at a time */
 	bool is_doubtful; /* a write or sync failed: the kernel may have dropped pages */
 };

@@ -21,12 +21,12 @@ int index_begin(struct index_writer **out, struct index *x, struct err *e)
 		free(w);
 		return index_error(r, e, "write");
 	}
-	r = index_digest_drop(x, e);
+	r = x->is_aside ? 0 : index_digest_drop(x, e);
 	if (r < 0) {
 		index_abort(w);
 		return r;
 	}
-	x->is_dirty = true;
+	x->is_dirty = !x->is_aside;
 	*out = w;
 	return 0;
 }

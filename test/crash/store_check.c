@@ -87,9 +87,9 @@ static struct model model_after(const struct story *s, size_t nr)
 
 /* --- after a crash --------------------------------------------------------------------------- */
 
-static bool has_step(const struct story *s, enum step_kind kind)
+static bool has_step(const struct step *steps, enum step_kind kind)
 {
-	for (const struct step *step = s->act; step->kind != STEP_END; step++) {
+	for (const struct step *step = steps; step->kind != STEP_END; step++) {
 		if (step->kind == kind)
 			return true;
 	}
@@ -98,23 +98,23 @@ static bool has_step(const struct story *s, enum step_kind kind)
 
 /*
  * Opens it as a user would: with the first key or another, after one more init or rebuild if it asks
- * for that, which it may only in stories of these.
+ * for that, which it may only in stories of an init or of an index that was spoilt before.
  */
 static int open_somehow(struct session *s, struct err *e)
 {
 	int r = session_reopen(s, STORE_READ_WRITE, e);
 
-	if (r == -EKEYREJECTED && has_step(s->story, STEP_KEY)) {
+	if (r == -EKEYREJECTED && has_step(s->story->act, STEP_KEY)) {
 		s->key = 1 - s->key;
 		r = session_reopen(s, STORE_READ_WRITE, e);
 	}
-	if (r == -ENOENT && has_step(s->story, STEP_INIT)) {
+	if (r == -ENOENT && has_step(s->story->act, STEP_INIT)) {
 		s->is_helped = true;
 		r = story_init(s->dir, s->story, e);
 		if (r == 0)
 			r = session_reopen(s, STORE_READ_WRITE, e);
 	}
-	if ((r == -ENOENT || r == -EUCLEAN) && has_step(s->story, STEP_REBUILD)) {
+	if ((r == -ENOENT || r == -EUCLEAN) && has_step(s->story->before, STEP_SPOIL_INDEX)) {
 		s->is_helped = true;
 		r = session_rebuild(s, e);
 		if (r == 0)
@@ -258,7 +258,7 @@ int story_check(const char *dir, const struct crash_acks *acks, const void *opaq
 	if (r == 0 && s.key != 0)
 		r = check_old_key(&s, 0, e);
 	/* It may have been cut short, but what was acknowledged needs no help. */
-	if (r == 0 && has_step(s.story, STEP_REPAIR) && s.story->act[done].kind != STEP_END)
+	if (r == 0 && has_step(s.story->act, STEP_REPAIR) && s.story->act[done].kind != STEP_END)
 		r = session_repair(&s, e);
 	if (r == 0)
 		r = story_fsck(dir, s.story, s.key, false, e);

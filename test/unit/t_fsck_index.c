@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "stellar/abi.h"
+#include "stellar/gc.h"
 #include "stellar/index.h"
 #include "stellar/lease.h"
 #include "test/unit/fsck_store.h"
@@ -244,6 +245,35 @@ static void test_rebuild(void **state)
 	assert_true(depot_has_image(&rig, "b", image_b, LEN_B));
 }
 
+/* What a crash left of an index that was made anew is shown, and goes with gc or the next one. */
+static void test_rebuild_cut_short(void **state)
+{
+	const struct fsck_options rebuild = { .must_rebuild_index = true };
+	const struct gc_options all = { .live_percent = 50 };
+	struct gc_result gc;
+	struct err e = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		depot_write(&rig, "index/+tmp.data.mdb", 0, "some", 4);
+		assert_int_equal(depot_check(&rig), 0);
+		assert_int_equal(rig.result.problems, 0);
+		assert_true(depot_noted(&rig, "'+tmp.data.mdb' in 'index' was left"));
+		if (i == 0) {
+			struct store *s = depot_open(&rig);
+
+			assert_int_equal(gc_run(s, &all, &gc, &e), 0);
+			assert_int_equal(gc.leftovers, 1);
+			assert_int_equal(gc.freed_bytes, 4);
+			store_close(s);
+		} else {
+			assert_int_equal(depot_fsck(&rig, &rebuild), 0);
+		}
+		assert_int_equal(depot_check(&rig), 0);
+		assert_int_equal(rig.result.leftovers, 0);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup(test_##name, fsck_reset)
 
 int main(void)
@@ -253,6 +283,7 @@ int main(void)
 		T(index_garbage),	   T(index_missing),
 		T(index_of_another_store), T(index_rows),
 		T(pack_not_entered),	   T(rebuild),
+		T(rebuild_cut_short),
 	};
 
 	return cmocka_run_group_tests(tests, fsck_setup, fsck_teardown);
