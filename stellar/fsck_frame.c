@@ -115,6 +115,21 @@ static int check_closed(struct fsck *f, struct fsck_pack *p, int code, const str
 	return fsck_tell_pack(f, p, "%s", why->msg);
 }
 
+/* gc keeps what a header names, so it does not run without. */
+static int check_dictionary(struct fsck *f, struct fsck_pack *p, const struct pack *file,
+			    const char *name, struct err *e)
+{
+	char hex[CHUNK_ID_HEX_BYTES];
+	const int r = fsck_has_dictionary(f, pack_dictionary_id(file), e);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	id_to_hex(pack_dictionary_id(file), hex);
+	return fsck_tell_pack(f, p,
+			      "'packs/%s' names the dictionary %.16s, which is missing or damaged",
+			      name, hex);
+}
+
 int fsck_check_frame(struct fsck *f, struct fsck_pack *p, struct pack **file, struct pack_table *t,
 		     struct err *e)
 {
@@ -140,6 +155,8 @@ int fsck_check_frame(struct fsck *f, struct fsck_pack *p, struct pack **file, st
 	p->is_misnamed = pack_is_misnamed(*file);
 	if (fault.code < 0)
 		r = fsck_tell_pack(f, p, "%s", fault.msg);
+	else
+		r = check_dictionary(f, p, *file, name, e);
 	if (r == 0)
 		r = check_twins(f, p, *file, t, name, e);
 	return r == 0 ? check_gaps(f, p, t, name) : r;

@@ -129,6 +129,8 @@ struct fsck_pack *fsck_find_pack(struct fsck *f, const struct pack_id *id);
 struct fsck_pack *fsck_add_pack(struct fsck *f, const struct pack_id *id, struct err *e);
 struct fsck_pack *fsck_pack_of_number(struct fsck *f, uint32_t number);
 void fsck_free_packs(struct fsck *f);
+/* Whether the dictionary can be had, or @id is zero: 1, 0, or -ENOMEM. */
+int fsck_has_dictionary(struct fsck *f, const struct chunk_id *id, struct err *e);
 
 static inline bool fsck_is_bad(const struct fsck_pack *p, uint32_t number)
 {

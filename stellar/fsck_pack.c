@@ -333,6 +333,41 @@ static int load_dictionaries(struct fsck *f, const struct fsck_pack *p, struct e
 	return 0;
 }
 
+int fsck_has_dictionary(struct fsck *f, const struct chunk_id *id, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (store_id_is_zero(id) || store_dictionary(f->store, id, &why))
+		return 1;
+	return why.code == -ENOMEM ? err_set(e, -ENOMEM, "%s", why.msg) : 0;
+}
+
+/* New chunks can do without; packs name theirs themselves. */
+static int check_dictionary(struct fsck *f, struct err *e)
+{
+	struct store *s = f->store;
+	struct superblock changed = s->superblock;
+	char hex[CHUNK_ID_HEX_BYTES];
+	int r = fsck_has_dictionary(f, &changed.dictionary_id, e);
+
+	if (r != 0 || (f->is_pass_to_repair && !f->options->may_repair))
+		return r < 0 ? r : 0;
+	id_to_hex(&changed.dictionary_id, hex);
+	if (f->is_pass_to_repair) {
+		changed.dictionary_id = (struct chunk_id){ 0 };
+		changed.has_dictionary = false;
+		r = superblock_write(s->dir_fd, s->path, &changed, e);
+		if (r < 0)
+			return r;
+		s->superblock = changed;
+	}
+	fsck_tell(f, f->is_pass_to_repair,
+		  "the superblock names the dictionary %.16s, which is missing or damaged: put its "
+		  "pack back, or 'fsck --repair' goes on without it",
+		  hex);
+	return 0;
+}
+
 int fsck_check_packs(struct fsck *f, struct err *e)
 {
 	struct fsck_pack *before = f->packs;
@@ -355,6 +390,8 @@ int fsck_check_packs(struct fsck *f, struct err *e)
 	for (size_t i = 0; i < before_count; i++)
 		free(before[i].bad);
 	free(before);
+	if (r == 0)
+		r = check_dictionary(f, e);
 	for (size_t i = 0; i < f->pack_count && r == 0; i++)
 		r = fsck_check_pack(f, &f->packs[i], e);
 	return r;

@@ -183,8 +183,10 @@ int fsck_salvage(struct fsck *f, struct fsck_pack *p, struct err *e)
 		r = pack_open_damaged(&s.file, &f->store->place, &p->id, &fault, &why);
 	if (r < 0 && why.code < 0)
 		err_set(e, r, "%s", why.msg);
-	if (r == 0) {
-		s.place.dictionary_id = *pack_dictionary_id(s.file);
+	if (r == 0)
+		r = fsck_has_dictionary(f, pack_dictionary_id(s.file), e);
+	if (r >= 0) {
+		s.place.dictionary_id = r ? *pack_dictionary_id(s.file) : (struct chunk_id){ 0 };
 		r = copy_all(&s, e);
 	}
 	pack_writer_free(s.writer);
