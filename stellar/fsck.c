@@ -200,8 +200,10 @@ static int check_all(struct fsck *f, struct err *e)
 
 static int repair(struct fsck *f, struct err *e)
 {
-	int r;
+	int r = fsck_check_owner(f, e);
 
+	if (r < 0)
+		return r;
 	f->is_pass_to_repair = true;
 	r = check_all(f, e);
 	forget_child(f);

@@ -248,6 +248,44 @@ int fsck_check_parts(struct fsck *f, const char *path, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot mend the folder '%s'", path) : 0;
 }
 
+/* --- another store's superblock ------------------------------------------------------------ */
+
+/* The key of this store may not be what proves the header. */
+static int visit_owner(struct fsck *f, int dir_fd, const char *name, struct err *e)
+{
+	struct st_pack_header h;
+	struct pack_id id;
+
+	(void)e;
+	if (pack_id_from_name(&id, name) < 0 ||
+	    file_read_head(dir_fd, name, &h, sizeof(h)) != sizeof(h) ||
+	    memcmp(h.magic, PACK_MAGIC, sizeof(h.magic)) != 0)
+		return 0;
+	if (memcmp(h.uuid, f->store->superblock.uuid, sizeof(h.uuid)) == 0) {
+		f->own_packs++;
+		return 0;
+	}
+	f->foreign_packs++;
+	memcpy(f->foreign_uuid, h.uuid, sizeof(h.uuid));
+	return 0;
+}
+
+int fsck_check_owner(struct fsck *f, struct err *e)
+{
+	char ours[STORE_UUID_TEXT_BYTES], other[STORE_UUID_TEXT_BYTES];
+	const int r = fsck_each_name(f->store->packs_fd, "packs", visit_owner, f, e);
+	const unsigned long long foreign = f->foreign_packs, all = foreign + f->own_packs;
+
+	if (r < 0 || f->foreign_packs <= f->own_packs)
+		return r;
+	store_uuid_text(f->store->superblock.uuid, ours);
+	store_uuid_text(f->foreign_uuid, other);
+	return err_set(e, -EXDEV,
+		       "%llu of %llu packs are of the store %s, but 'superblock' says that this is "
+		       "%s; nothing was changed: put back what is the store's own",
+		       foreign, all, other, ours);
+}
+
 /* --- packs/, index/, leases/ --------------------------------------------------------------- */
 
 static int visit_packs(struct fsck *f, int dir_fd, const char *name, struct err *e)

@@ -66,6 +66,8 @@ struct fsck {
 	size_t spare_count;
 	struct index_child *child; /* owned; NULL: there is no index to ask */
 	struct root_list roots; /* owned: those that can be read */
+	uint64_t own_packs, foreign_packs; /* as their headers say */
+	uint8_t foreign_uuid[STORE_UUID_BYTES]; /* of one of these */
 	bool is_index_bad;
 	bool is_index_mended;
 	bool has_digest; /* a valid one lies there */
@@ -100,6 +102,8 @@ int fsck_probe_disk(struct fsck *f, struct err *e);
 
 /* What is there before the store is opened: superblock, lock files, folders. Mends what opening needs. */
 int fsck_check_parts(struct fsck *f, const char *path, struct err *e);
+/* Whether a repair may act on what the superblock says: 0 or -EXDEV, when most packs are another store's. */
+int fsck_check_owner(struct fsck *f, struct err *e);
 /* Names in all folders, leases; fills f->roots. With f->is_pass_to_repair it mends what it can. */
 int fsck_check_files(struct fsck *f, struct err *e);
 int fsck_check_roots(struct fsck *f, struct err *e);

@@ -182,3 +182,14 @@ int superblock_write(int dir_fd, const char *path, const struct superblock *sb, 
 				 quote(path).text);
 	return 0;
 }
+
+/* RFC 9562, section 4: groups of 4, 2, 2, 2 and 6 bytes. */
+void store_uuid_text(const uint8_t uuid[static STORE_UUID_BYTES],
+		     char text[static STORE_UUID_TEXT_BYTES])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < STORE_UUID_BYTES; i++)
+		used += (size_t)snprintf(text + used, STORE_UUID_TEXT_BYTES - used, "%s%02x",
+					 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+}

@@ -12,6 +12,8 @@
 #include "stellar/chunk.h"
 #include "stellar/codec.h"
 
+enum { STORE_UUID_TEXT_BYTES = 2 * STORE_UUID_BYTES + 5 };
+
 struct superblock {
 	uint8_t uuid[STORE_UUID_BYTES];
 	struct chunk_params chunking;
@@ -40,3 +42,7 @@ int superblock_parse(const uint8_t *bytes, size_t len, const char *path, struct 
 /* The file's bytes. */
 void superblock_format(const struct superblock *sb,
 		       uint8_t file[static 2 * sizeof(struct st_superblock)]);
+
+/* As RFC 9562 writes it. */
+void store_uuid_text(const uint8_t uuid[static STORE_UUID_BYTES],
+		     char text[static STORE_UUID_TEXT_BYTES]);

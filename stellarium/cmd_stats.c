@@ -9,27 +9,14 @@
 #include "stellarium/exit_status.h"
 #include "stellarium/text.h"
 
-enum { UUID_TEXT_BYTES = 2 * STORE_UUID_BYTES + 5 };
-
 struct looked {
 	const char *path;
 	struct superblock sb;
 	struct store_stats stats;
-	char uuid[UUID_TEXT_BYTES];
+	char uuid[STORE_UUID_TEXT_BYTES];
 	char chunking[CHUNK_PARAMS_TEXT_BYTES];
 	char codec[CODEC_PARAMS_TEXT_BYTES];
 };
-
-/* RFC 9562, section 4: groups of 4, 2, 2, 2 and 6 bytes. */
-static void format_uuid(const uint8_t uuid[static STORE_UUID_BYTES],
-			char text[static UUID_TEXT_BYTES])
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < STORE_UUID_BYTES; i++)
-		used += (size_t)snprintf(text + used, UUID_TEXT_BYTES - used, "%s%02x",
-					 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
-}
 
 static int print_json(const struct looked *l)
 {
@@ -94,7 +81,7 @@ int cmd_stats(struct options *o)
 	session_close(&s);
 	if (r < 0)
 		return cmd_fail(&e);
-	format_uuid(looked.sb.uuid, looked.uuid);
+	store_uuid_text(looked.sb.uuid, looked.uuid);
 	chunk_params_format(&looked.sb.chunking, looked.chunking);
 	codec_params_format(&looked.sb.codec, looked.codec);
 	return o->is_json ? print_json(&looked) : print(&looked);

@@ -57,6 +57,31 @@ static void test_superblock(void **state)
 	assert_int_equal(depot_repair(&rig), -EBADMSG);
 }
 
+/* A repair of another store would put all packs aside: it changes nothing. */
+static void test_superblock_of_another_store(void **state)
+{
+	const struct fsck_options rebuild = { .must_rebuild_index = true };
+	const struct depot_file *theirs;
+	struct depot other;
+
+	(void)state;
+	depot_make(&other, NULL);
+	depot_save(&other);
+	theirs = depot_find_file(&other, "superblock", "", 0);
+	depot_write(&rig, "superblock", 0, theirs->bytes, theirs->len);
+	depot_remove(&other);
+	expect_problem("belongs to another store");
+	assert_int_equal(depot_repair(&rig), -EXDEV);
+	assert_true(depot_told(&rig, "2 of 2 packs are of the store"));
+	assert_int_equal(depot_fsck(&rig, &rebuild), -EXDEV);
+	assert_int_equal(depot_count(&rig, "quarantine"), 0);
+	theirs = depot_find_file(&rig, "superblock", "", 0);
+	depot_write(&rig, "superblock", 0, theirs->bytes, theirs->len);
+	assert_int_equal(depot_check(&rig), 0);
+	assert_int_equal(rig.result.problems, 0);
+	assert_true(depot_has_image(&rig, "a", image_a, LEN_A));
+}
+
 static void test_locks(void **state)
 {
 	char path[512];
@@ -298,9 +323,11 @@ static void test_no_store(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(clean),	   T(superblock), T(locks),	T(strange_files), T(leftovers),
-		T(living),	   T(root_copy),  T(root_lost), T(roots_swapped), T(other_copy),
-		T(beside_writers), T(many),	  T(quick),	T(no_store),
+		T(clean),	  T(superblock),    T(superblock_of_another_store),
+		T(locks),	  T(strange_files), T(leftovers),
+		T(living),	  T(root_copy),	    T(root_lost),
+		T(roots_swapped), T(other_copy),    T(beside_writers),
+		T(many),	  T(quick),	    T(no_store),
 	};
 
 	return cmocka_run_group_tests(tests, fsck_setup, fsck_teardown);
