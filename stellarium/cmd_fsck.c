@@ -18,28 +18,43 @@ int cmd_fsck_check(const struct options *o, struct err *e)
 	return 0;
 }
 
-/* A line for each as it is found, or all at the end as JSON. */
+/* What is found: a line for each as it is, or all at the end as JSON. */
+struct findings {
+	json_t *problems, *leftovers; /* owned; NULL: as text */
+	bool is_quiet;
+};
+
 static void on_problem(void *opaque, const char *text, bool is_repaired)
 {
-	json_t *problems = opaque;
+	const struct findings *f = opaque;
 
-	if (problems) {
-		json_array_append_new(problems, json_pack("{s:s, s:b}", "text", text, "is_repaired",
-							  is_repaired));
+	if (f->problems) {
+		json_array_append_new(f->problems, json_pack("{s:s, s:b}", "text", text,
+							     "is_repaired", is_repaired));
 		return;
 	}
 	printf("%s%s\n", text, is_repaired ? " (repaired)" : "");
 	fflush(stdout);
 }
 
-/* Takes @problems. */
-static json_t *to_json(const struct fsck_result *r, json_t *problems, double seconds)
+static void on_leftover(void *opaque, const char *text)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "packs", (json_int_t)r->packs,
-			 "chunks", (json_int_t)r->chunks, "bytes", (json_int_t)r->bytes, "images",
-			 (json_int_t)r->images, "damaged_images", (json_int_t)r->damaged_images,
-			 "repaired", (json_int_t)r->repaired, "problems", problems, "seconds",
-			 seconds);
+	const struct findings *f = opaque;
+
+	if (f->leftovers)
+		json_array_append_new(f->leftovers, json_string(text));
+	else if (!f->is_quiet)
+		printf("%s (harmless)\n", text);
+}
+
+/* Takes what @f owns. */
+static json_t *to_json(const struct fsck_result *r, const struct findings *f, double seconds)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:f}", "packs",
+			 (json_int_t)r->packs, "chunks", (json_int_t)r->chunks, "bytes",
+			 (json_int_t)r->bytes, "images", (json_int_t)r->images, "damaged_images",
+			 (json_int_t)r->damaged_images, "repaired", (json_int_t)r->repaired,
+			 "problems", f->problems, "leftovers", f->leftovers, "seconds", seconds);
 }
 
 static int print(const struct options *o, const struct fsck_result *r, double seconds, int status)
@@ -49,6 +64,8 @@ static int print(const struct options *o, const struct fsck_result *r, double se
 	printf("%" PRIu64 " packs, %" PRIu64 " chunks, %s, %" PRIu64 " images; %.1f s, %s\n",
 	       r->packs, r->chunks, text_size(r->bytes).text, r->images, seconds,
 	       text_rate(r->bytes, seconds).text);
+	if (r->leftovers > 0)
+		printf("leftovers: %" PRIu64 "\n", r->leftovers);
 	if (r->problems == 0)
 		printf("no problems\n");
 	else
@@ -58,8 +75,8 @@ static int print(const struct options *o, const struct fsck_result *r, double se
 	return cmd_finish(status);
 }
 
-static int check(struct options *o, json_t *problems, struct fsck_result *result, double *seconds,
-		 struct err *e)
+static int check(struct options *o, struct findings *findings, struct fsck_result *result,
+		 double *seconds, struct err *e)
 {
 	struct session s = { 0 };
 	struct progress progress;
@@ -74,7 +91,8 @@ static int check(struct options *o, json_t *problems, struct fsck_result *result
 			.must_rebuild_index = o->must_rebuild_index,
 			.is_quick = o->is_quick,
 			.on_problem = on_problem,
-			.opaque = problems,
+			.on_leftover = on_leftover,
+			.opaque = findings,
 			.work = cmd_work(o, &progress),
 		};
 		r = fsck_run(o->store_path, &s.secret.input, &options, result, e);
@@ -86,17 +104,22 @@ static int check(struct options *o, json_t *problems, struct fsck_result *result
 
 int cmd_fsck(struct options *o)
 {
-	json_t *problems = o->is_json ? json_array() : NULL;
+	struct findings findings = {
+		.problems = o->is_json ? json_array() : NULL,
+		.leftovers = o->is_json ? json_array() : NULL,
+		.is_quiet = o->is_quiet,
+	};
 	struct fsck_result result = { 0 };
 	struct err e = { 0 };
 	double seconds = 0;
 	int status;
 
-	if (check(o, problems, &result, &seconds, &e) < 0) {
-		json_decref(problems);
+	if (check(o, &findings, &result, &seconds, &e) < 0) {
+		json_decref(findings.problems);
+		json_decref(findings.leftovers);
 		return cmd_fail(&e);
 	}
 	status = result.problems > result.repaired ? EXIT_STATUS_FOUND : EXIT_STATUS_OK;
-	return o->is_json ? cmd_finish_json(to_json(&result, problems, seconds), status)
+	return o->is_json ? cmd_finish_json(to_json(&result, &findings, seconds), status)
 			  : print(o, &result, seconds, status);
 }

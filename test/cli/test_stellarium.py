@@ -359,8 +359,23 @@ class TestFsck:
             assert store.ok("fsck", "--quiet", *options) == b""
         found = store.json("fsck")
         assert set(found) == {"packs", "chunks", "bytes", "images", "damaged_images", "repaired",
-                              "problems", "seconds"}
+                              "problems", "leftovers", "seconds"}
         assert (found["images"], found["damaged_images"], found["problems"]) == (1, 0, [])
+        assert found["leftovers"] == []
+
+    def test_what_dead_processes_left(self, store):
+        store.put("a", data(MIB))
+        names = ["roots/+tmp.b", "index/+tmp.data.mdb"]
+        for name in names:
+            (store.path / name).write_bytes(b"half")
+        found = store.json("fsck")
+        assert found["problems"] == [] and len(found["leftovers"]) == 2
+        lines = store.ok("fsck").decode().splitlines()
+        assert lines[-2:] == ["leftovers: 2", "no problems"]
+        for text in found["leftovers"]:
+            assert f"{text} (harmless)" in lines
+        assert store.ok("fsck", "--quiet") == b""
+        assert store.json("fsck", "--repair")["leftovers"] == []
 
     def test_a_flipped_bit(self, store):
         store.put("good", b"small")
