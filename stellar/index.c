@@ -243,6 +243,7 @@ static int replace_file(struct index *x, struct err *e)
 	if ((unlinkat(x->folder_fd, "lock.mdb", 0) < 0 && errno != ENOENT) ||
 	    fsync(x->folder_fd) < 0)
 		return err_errno(e, -errno, "cannot sync the folder 'index'");
+	x->is_dirty = true; /* leaves a digest of its own */
 	return 0;
 }
 

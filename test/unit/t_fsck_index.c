@@ -69,6 +69,25 @@ static void test_index_without_digest(void **state)
 	expect_problem("'index/data.mdb' is not as it was left");
 }
 
+/* Nor has it to be the index of a store that was written to. */
+static void test_index_of_a_new_store(void **state)
+{
+	struct depot new;
+	const struct depot_file *index;
+
+	(void)state;
+	depot_make(&new, NULL);
+	depot_save(&new);
+	index = depot_find_file(&new, "index/", "data.mdb", 0);
+	for (size_t at = 100; at < index->len; at += 1000) {
+		depot_restore(&new);
+		depot_flip(&new, index->name, at * 8);
+		assert_int_equal(depot_check(&new), 0);
+		assert_true(depot_told(&new, "'index/data.mdb' is not as it was left"));
+	}
+	depot_remove(&new);
+}
+
 /* Whatever it is, fsck does not crash, and a repair heals it. */
 static void test_index_garbage(void **state)
 {
@@ -283,7 +302,7 @@ int main(void)
 		T(index_garbage),	   T(index_missing),
 		T(index_of_another_store), T(index_rows),
 		T(pack_not_entered),	   T(rebuild),
-		T(rebuild_cut_short),
+		T(rebuild_cut_short),	   T(index_of_a_new_store),
 	};
 
 	return cmocka_run_group_tests(tests, fsck_setup, fsck_teardown);
