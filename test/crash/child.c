@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,14 +100,25 @@ int crash_child_run(int (*work)(void *opaque), void *opaque, unsigned timeout_s,
 	return crash_child_wait(&c, reason);
 }
 
-int crash_folder_new(char path[static PATH_MAX], struct err *e)
+void crash_give_up(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fputs("crash: cannot go on: ", stdout);
+	vprintf(fmt, args);
+	putchar('\n');
+	va_end(args);
+	exit(1);
+}
+
+void crash_folder_new(char path[static PATH_MAX])
 {
 	const char *below = getenv("TMPDIR");
 
 	snprintf(path, PATH_MAX, "%s/volt-crash-XXXXXX", below ? below : "/dev/shm");
 	if (!mkdtemp(path))
-		return err_errno(e, -errno, "cannot make a folder '%s'", path);
-	return 0;
+		crash_give_up("cannot make a folder '%s': %s", path, strerror(errno));
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *place)

@@ -34,8 +34,11 @@ int crash_child_ended(struct crash_child *c, int status, char reason[static CHIL
 int crash_child_run(int (*work)(void *opaque), void *opaque, unsigned timeout_s,
 		    char reason[static CHILD_REASON_BYTES]);
 
-/* A new folder below /dev/shm (or TMPDIR if that is set). */
-int crash_folder_new(char path[static PATH_MAX], struct err *e);
+/* Says why the test itself cannot go on (no room, no memory...), and ends the program: status 1. */
+__attribute__((noreturn, format(printf, 1, 2))) void crash_give_up(const char *fmt, ...);
+
+/* A new folder below /dev/shm (or TMPDIR if that is set), or it gives up. */
+void crash_folder_new(char path[static PATH_MAX]);
 void crash_folder_remove(const char *path);
 
 /* Descriptors that this process has open. */

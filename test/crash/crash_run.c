@@ -26,10 +26,8 @@ struct crash_result crash_run(const struct crash_scenario *s, const struct crash
 	char folder[PATH_MAX];
 	char dir[PATH_MAX];
 	double start = crash_now();
-	struct err e;
 
-	if (crash_folder_new(folder, &e) < 0)
-		abort();
+	crash_folder_new(folder);
 	snprintf(dir, sizeof(dir), "%.*s/store", PATH_MAX - 16, folder);
 	crash_set_up(s, o, dir);
 	part->dir = dir;
@@ -75,7 +73,7 @@ static bool run_failed_sync(const struct crash_scenario *s, const struct crash_o
 	snprintf(dir, sizeof(dir), "%.*s/copy", PATH_MAX - 16, folder);
 	snprintf(extra, sizeof(extra), " --failed-sync %u", nth);
 	if (crash_copy_folder(from, dir, part->log, &e) < 0)
-		abort();
+		crash_give_up("%s", e.msg);
 	part->dir = dir;
 	part->may_fail = true;
 	part->fault = (struct crash_fault){ .calls = CALL_SYNC, .nth = nth, .error = EIO };
@@ -109,10 +107,8 @@ struct crash_result crash_run_failed_syncs(const struct crash_scenario *s,
 	char folder[PATH_MAX];
 	char dir[PATH_MAX];
 	double start = crash_now();
-	struct err e;
 
-	if (crash_folder_new(folder, &e) < 0)
-		abort();
+	crash_folder_new(folder);
 	snprintf(dir, sizeof(dir), "%.*s/store", PATH_MAX - 16, folder);
 	crash_set_up(s, o, dir);
 	if (o->failed_sync)
@@ -160,16 +156,14 @@ struct crash_result crash_run_without_syncs(const struct crash_scenario *s,
 	char text[OP_TEXT_BYTES];
 	char folder[PATH_MAX];
 	char dir[PATH_MAX];
-	struct err e;
 	size_t nr = 0;
 
-	if (crash_folder_new(folder, &e) < 0)
-		abort();
+	crash_folder_new(folder);
 	snprintf(dir, sizeof(dir), "%.*s/store", PATH_MAX - 16, folder);
 	crash_set_up(s, o, dir);
 	part->dir = dir;
 	if (crash_child_run(crash_part_act, part, o->timeout_s, reason) != 0)
-		abort();
+		crash_give_up("%s fails without a crash: %s", s->name, reason);
 	for (size_t i = part->log->nr_initial; i < part->log->nr_ops; i++) {
 		if (part->log->ops[i].kind != CRASH_SYNC)
 			continue;

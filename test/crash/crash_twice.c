@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "test/crash/content.h"
@@ -46,8 +47,10 @@ static struct crash_result run_one(struct twice *t, unsigned number, unsigned se
 	o.seconds = seconds;
 	snprintf(extra, sizeof(extra), " --second %u", number);
 	replay_state(t->replay, acks.prefix, &choice);
-	if (mkdir(t->dir, 0755) < 0 || replay_make(t->replay, t->dir, &e) < 0)
-		abort();
+	if (mkdir(t->dir, 0755) < 0)
+		crash_give_up("cannot make '%s': %s", t->dir, strerror(errno));
+	if (replay_make(t->replay, t->dir, &e) < 0)
+		crash_give_up("%s", e.msg);
 	t->second->dir = t->dir;
 	if (crash_child_run(crash_part_recover, t->second, o.timeout_s, reason) != 0)
 		printf("crash: %s: FAILED to recover after crash %u: %s\n", t->scenario->name,
@@ -88,10 +91,8 @@ struct crash_result crash_run_twice(const struct crash_scenario *s, const struct
 	char reason[CHILD_REASON_BYTES];
 	char folder[PATH_MAX];
 	const double start = crash_now();
-	struct err e;
 
-	if (crash_folder_new(folder, &e) < 0)
-		abort();
+	crash_folder_new(folder);
 	snprintf(t.store, PATH_MAX, "%.*s/store", PATH_MAX - 16, folder);
 	snprintf(t.dir, PATH_MAX, "%.*s/again", PATH_MAX - 16, folder);
 	t.first = crash_part_new(s);
@@ -101,7 +102,7 @@ struct crash_result crash_run_twice(const struct crash_scenario *s, const struct
 	if (crash_child_run(crash_part_act, t.first, o->timeout_s, reason) == 0) {
 		t.replay = replay_new(t.first->log);
 		if (!t.replay)
-			abort();
+			crash_give_up("out of memory");
 		run_all(&t, &total);
 		replay_free(t.replay);
 	} else {

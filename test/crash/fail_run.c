@@ -208,7 +208,7 @@ static void start_case(struct run *r, const struct one_case *which)
 
 	j->which = *which;
 	if (crash_child_start(&j->child, try_case, j, 4 * r->options->timeout_s) < 0)
-		abort();
+		crash_give_up("cannot start a child");
 }
 
 /* How many of the calls act makes when none fails; 0: act does not work. */
@@ -220,7 +220,7 @@ static unsigned count_calls(struct run *r, const struct way *way)
 
 	crash_folder_remove(r->jobs[0].dir);
 	if (crash_copy_folder(r->store, r->jobs[0].dir, p->log, &e) < 0)
-		abort();
+		crash_give_up("%s", e.msg);
 	p->dir = r->jobs[0].dir;
 	p->may_fail = false;
 	p->fault = (struct crash_fault){ .calls = way->call, .error = way->error };
@@ -282,10 +282,7 @@ static void try_all(struct run *r)
 
 static void run_init(struct run *r)
 {
-	struct err e;
-
-	if (crash_folder_new(r->folder, &e) < 0)
-		abort();
+	crash_folder_new(r->folder);
 	r->nr_jobs = r->options->jobs < JOBS_MAX ? r->options->jobs : JOBS_MAX;
 	snprintf(r->store, PATH_MAX, "%.*s/store", PATH_MAX - 16, r->folder);
 	for (unsigned i = 0; i < r->nr_jobs; i++) {
@@ -307,7 +304,7 @@ struct crash_result fail_run(const struct crash_scenario *s, const struct crash_
 	struct one_case only;
 
 	if (!r)
-		abort();
+		crash_give_up("out of memory");
 	r->scenario = s;
 	r->options = o;
 	run_init(r);

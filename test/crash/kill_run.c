@@ -129,7 +129,7 @@ static void start_all(struct round *r)
 		w->is_killed = false;
 		w->kill_us = is_condemned ? (h >> 8) % (r->options->round_ms * 1000) : UINT64_MAX;
 		if (crash_child_start(&w->child, work, w, r->options->timeout_s) < 0)
-			abort();
+			crash_give_up("cannot start a child");
 	}
 }
 
@@ -212,15 +212,15 @@ struct kill_result kill_run(const struct kill_plan *p, const struct kill_options
 	char folder[PATH_MAX];
 	char dir[PATH_MAX];
 	const double start = crash_now();
-	struct err e;
 
 	r.ledger = kill_ledger_new();
-	if (!r.ledger || crash_folder_new(folder, &e) < 0)
-		abort();
+	if (!r.ledger)
+		crash_give_up("out of memory");
+	crash_folder_new(folder);
 	snprintf(dir, sizeof(dir), "%.*s/store", PATH_MAX - 16, folder);
 	r.dir = dir;
 	if (mkdir(dir, 0755) < 0)
-		abort();
+		crash_give_up("cannot make '%s': %s", dir, strerror(errno));
 	if (p->setup && crash_child_run(setup, &r, o->timeout_s, reason) != 0)
 		fail(&r, "setup", reason);
 	while (result.rounds < o->rounds && result.failures < o->max_failures) {

@@ -118,12 +118,10 @@ void crash_set_up(const struct crash_scenario *s, const struct crash_options *o,
 	struct crash_part part = { .scenario = s, .dir = dir };
 	char reason[CHILD_REASON_BYTES];
 
-	if (mkdir(dir, 0755) == 0 &&
-	    (!s->setup || crash_child_run(crash_part_setup, &part, o->timeout_s, reason) == 0))
-		return;
-	printf("crash: %s: cannot be set up in '%s': %s\n", s->name, dir,
-	       s->setup ? reason : strerror(errno));
-	exit(1);
+	if (mkdir(dir, 0755) < 0)
+		crash_give_up("cannot make '%s': %s", dir, strerror(errno));
+	if (s->setup && crash_child_run(crash_part_setup, &part, o->timeout_s, reason) != 0)
+		crash_give_up("%s cannot be set up in '%s': %s", s->name, dir, reason);
 }
 
 int crash_copy_folder(const char *from, const char *to, struct crash_log *log, struct err *e)

@@ -58,7 +58,7 @@ static void seen_init(struct seen *s)
 	s->nr = 0;
 	s->keys = calloc(s->room, sizeof(*s->keys));
 	if (!s->keys)
-		abort();
+		crash_give_up("out of memory");
 }
 
 static bool seen_insert(uint64_t *keys, size_t room, uint64_t key)
@@ -84,7 +84,7 @@ static bool seen_add(struct seen *s, uint64_t key)
 		return true;
 	keys = calloc(s->room * 2, sizeof(*keys));
 	if (!keys)
-		abort();
+		crash_give_up("out of memory");
 	for (size_t i = 0; i < s->room; i++) {
 		if (s->keys[i])
 			seen_insert(keys, s->room * 2, s->keys[i]);
@@ -204,10 +204,8 @@ static bool try_state(void *opaque, size_t prefix, const struct crash_choice *ch
 				       .dir = j->dir,
 				       .acks = r->work->acks ? r->work->acks : &j->acks };
 	if (mkdir(j->dir, 0755) < 0 || replay_make(r->replay, j->dir, &e) < 0 ||
-	    crash_child_start(&j->child, crash_part_check, &j->part, r->options->timeout_s) < 0) {
-		printf("crash: cannot make a state in '%s': %s\n", j->dir, e.msg);
-		exit(1);
-	}
+	    crash_child_start(&j->child, crash_part_check, &j->part, r->options->timeout_s) < 0)
+		crash_give_up("cannot make a state in '%s': %s", j->dir, e.msg);
 	return r->states.nr < r->options->max_states && crash_now() < r->deadline &&
 	       r->result.nr_failures < r->options->max_failures;
 }
@@ -270,10 +268,10 @@ struct crash_result crash_check_states(const struct crash_work *w)
 	struct run *r = calloc(1, sizeof(*r));
 	char folder[PATH_MAX];
 	struct crash_result result;
-	struct err e;
 
-	if (!r || crash_folder_new(folder, &e) < 0)
-		abort();
+	if (!r)
+		crash_give_up("out of memory");
+	crash_folder_new(folder);
 	*r = (struct run){ .work = w,
 			   .scenario = w->scenario,
 			   .options = w->options,
@@ -281,7 +279,7 @@ struct crash_result crash_check_states(const struct crash_work *w)
 			   .folder = folder };
 	r->replay = replay_new(w->log);
 	if (!r->replay)
-		abort();
+		crash_give_up("out of memory");
 	r->nr_jobs = w->options->jobs < JOBS_MAX ? w->options->jobs : JOBS_MAX;
 	r->deadline = crash_now() + w->options->seconds;
 	for (unsigned i = 0; i < r->nr_jobs; i++)

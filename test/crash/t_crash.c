@@ -9,8 +9,10 @@
 
 #include <lmdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "test/crash/child.h"
 #include "test/crash/lmdb_scenario.h"
 #include "test/crash/toy_store.h"
 
@@ -131,13 +133,33 @@ static void failure_is_repeated(void **state)
 	assert_int_equal(again.nr_failures, 1);
 }
 
+static int run_without_a_folder(void *opaque)
+{
+	static const enum toy_fault fault = TOY_RIGHT;
+	struct crash_scenario s = toy_scenario(&fault);
+	struct crash_options o = options(true);
+
+	(void)opaque;
+	setenv("TMPDIR", "/nonexistent", 1);
+	return (int)crash_run_twice(&s, &o).nr_failures;
+}
+
+/* What is wrong with the host is said, too. */
+static void no_folder_is_said(void **state)
+{
+	char reason[CHILD_REASON_BYTES];
+
+	(void)state;
+	assert_int_equal(crash_child_run(run_without_a_folder, NULL, 20, reason), 1);
+	assert_non_null(strstr(reason, "cannot go on: cannot make a folder '/nonexistent/"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_store_passes),
-		cmocka_unit_test(each_broken_store_is_found),
-		cmocka_unit_test(lmdb_is_as_it_says),
-		cmocka_unit_test(failure_is_repeated),
+		cmocka_unit_test(right_store_passes), cmocka_unit_test(each_broken_store_is_found),
+		cmocka_unit_test(lmdb_is_as_it_says), cmocka_unit_test(failure_is_repeated),
+		cmocka_unit_test(no_folder_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
