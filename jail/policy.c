@@ -232,7 +232,7 @@ static const struct jail_syscall table[] = {
 	{ "mmap", STELLARIUM, 0, { ARG(2, PROT_EXEC, 0) }, "malloc(), stacks, the index, packs" },
 	{ "mprotect", STELLARIUM, 0, { ARG(2, PROT_EXEC, 0) }, "malloc() and stacks" },
 	{ "munmap", STELLARIUM, 0, { { 0 } }, "free(), and what was mapped" },
-	{ "mremap", STELLARIUM, 0, { { 0 } }, "realloc()" },
+	{ "mremap", STELLARIUM, 0, { { 0 } }, "rare: realloc() of much" },
 	{ "brk", STELLARIUM, 0, { { 0 } }, "malloc()" },
 	{ "madvise", STELLARIUM, 0, { ARG(2, EXACTLY, MADV_DONTNEED) }, "free(), a stack goes" },
 	{ "madvise", STELLARIUM, 0, { ARG(2, EXACTLY, MADV_RANDOM) }, "LMDB: no reading ahead" },

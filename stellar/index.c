@@ -158,7 +158,7 @@ static int open_new(struct index *x, const char *path, struct err *e)
 
 	if (asprintf(&file, "%s/" INDEX_ASIDE, path) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
-	if (unlink(file) < 0 && errno != ENOENT)
+	if (unlinkat(x->folder_fd, INDEX_ASIDE, 0) < 0 && errno != ENOENT)
 		return err_errno(e, -errno, "cannot remove %s", quote(file).text);
 	return open_env(x, file, MDB_NOSUBDIR | MDB_NOLOCK, e);
 }
