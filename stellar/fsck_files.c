@@ -250,7 +250,17 @@ int fsck_check_parts(struct fsck *f, const char *path, struct err *e)
 
 /* --- another store's superblock ------------------------------------------------------------ */
 
-/* The key of this store may not be what proves the header. */
+/* Two uuids differ in some 64 bits; one that is damaged differs in few from what it was. */
+static bool is_another_uuid(const uint8_t *uuid, const uint8_t *ours)
+{
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < STORE_UUID_BYTES; i++)
+		bits += (unsigned)__builtin_popcount(uuid[i] ^ ours[i]);
+	return bits > 16;
+}
+
+/* Not by the header's sum, for which the key of this store may not be the right one. */
 static int visit_owner(struct fsck *f, int dir_fd, const char *name, struct err *e)
 {
 	struct st_pack_header h;
@@ -261,7 +271,7 @@ static int visit_owner(struct fsck *f, int dir_fd, const char *name, struct err 
 	    file_read_head(dir_fd, name, &h, sizeof(h)) != sizeof(h) ||
 	    memcmp(h.magic, PACK_MAGIC, sizeof(h.magic)) != 0)
 		return 0;
-	if (memcmp(h.uuid, f->store->superblock.uuid, sizeof(h.uuid)) == 0) {
+	if (!is_another_uuid(h.uuid, f->store->superblock.uuid)) {
 		f->own_packs++;
 		return 0;
 	}

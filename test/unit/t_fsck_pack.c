@@ -250,6 +250,19 @@ static void test_pack_of_another_store(void **state)
 	assert_int_equal(depot_count(&rig, "quarantine/packs"), 1);
 }
 
+/* Damage in the headers of all packs is not another store. */
+static void test_damaged_owners(void **state)
+{
+	const size_t byte = offsetof(struct st_pack_header, uuid) + 3;
+
+	(void)state;
+	depot_flip(&rig, pack_of('a')->name, byte * 8);
+	depot_flip(&rig, pack_of('b')->name, byte * 8);
+	expect_problem("header is wrong");
+	expect_healed();
+	assert_true(depot_has_image(&rig, "a", image_a, LEN_A));
+}
+
 /* A pack that nobody relies on, as a crash before its sync leaves it. */
 static void test_pack_unsynced(void **state)
 {
@@ -352,10 +365,10 @@ static void test_forged_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(pack_frame),	  T(pack_tables), T(pack_truncated), T(pack_longer),
-		T(pack_missing),  T(chunk),	  T(payload),	     T(io_error),
-		T(packs_swapped), T(pack_copied), T(pack_unsynced),  T(pack_of_another_store),
-		T(forged_tables),
+		T(pack_frame),	   T(pack_tables),   T(pack_truncated), T(pack_longer),
+		T(pack_missing),   T(chunk),	     T(payload),	T(io_error),
+		T(packs_swapped),  T(pack_copied),   T(pack_unsynced),	T(pack_of_another_store),
+		T(damaged_owners), T(forged_tables),
 	};
 
 	return cmocka_run_group_tests(tests, fsck_setup, fsck_teardown);
