@@ -11,10 +11,12 @@ from stellar_stores import OURS, PEERS
 MIB = 1 << 20
 FASTCDC = "fastcdc:32K auto"  # the default of a new store
 SETTINGS = """\
-Settings: fastcdc:32K with the codec auto (zstd:3 where it shrinks) is what a new store has. restic with a repository of version 2 and `--compression auto` (zstd), `--force`, a cache
-of its own; it always encrypts and authenticates, the others do not. borg with `--encryption none`,
-`--compression zstd,3`, `--files-cache disabled`. casync's index of a blob with chunks of 64 KiB and
-zstd, as it comes. zstd+sha256 is a script: `sha256sum` gives the name, `zstd -3 -T0` the file.
+Settings: fastcdc:32K with the codec auto (zstd:3 where it shrinks) is what a new store has. restic
+with a repository of version 2 and `--compression auto` (zstd), `--force`, a cache of its own; it
+always encrypts and authenticates, the others do not. borg with `--encryption none`, `--compression
+zstd,3`, `--files-cache disabled`. casync's index of a blob with chunks of 64 KiB and zstd, as it
+comes. zstd+sha256 is a script: `sha256sum` gives the name, `zstd -3 -T0` the file. b3sum maps the
+file, which is slow where the host shadows page tables; `cp` says what the copy alone takes.
 Everything is on tmpfs if not said otherwise, so no disk is measured. MB/s are millions of bytes of
 data (without holes) by second, from and to the page cache; CPU counts all processes and threads."""
 
@@ -59,6 +61,11 @@ class Figures:
                   if key[:3] == (experiment, store, action)}
         return sum(values.values()), sum(self.images[image]["data"] for image in values)
 
+    def hash_of_all_cores(self):
+        """The store of the experiment "hash" that is BLAKE3 by as many threads as there were."""
+        names = [key[1] for key in self.samples if key[0] == "hash" and "thread" in key[1]]
+        return max(names, key=lambda name: int(name.split()[1]), default=None)
+
     def ratio(self, over, under, value="seconds"):
         """Median of the ratios in the same round."""
         pairs = zip(self.samples.get(over, ()), self.samples.get(under, ()))
@@ -73,9 +80,12 @@ def goal_rows(figures):
 
     for chunking in ("fixed:64K", "fixed:2M"):
         name = f"{chunking} none"
-        yield row(f"import, {chunking}, no codec, ≥ 0.85 × the speed of BLAKE3 alone",
-                  figures.ratio(("hash", "b3sum", "hash", None), ("hash", name, "import", None)),
-                  lambda value: value >= 0.85)
+        # By b3sum, which reads the file as well, and by the store's own in memory that is there.
+        for words, alone in (("b3sum of the same file", "b3sum"),
+                             ("BLAKE3 in memory, all cores", figures.hash_of_all_cores())):
+            yield row(f"import, {chunking}, no codec, ≥ 0.85 × the speed of {words}",
+                      figures.ratio(("hash", alone, "hash", None), ("hash", name, "import", None)),
+                      lambda value: value >= 0.85)
         yield row(f"importing it again, {chunking}, ≥ 3 × the speed of the first import",
                   figures.ratio(("hash", name, "import", None), ("hash", name, "again", None)),
                   lambda value: value >= 3)
