@@ -6,7 +6,9 @@ import struct
 import pytest
 
 from support import vmm
+from support.api import has_kvm
 
+needs_kvm = pytest.mark.skipif(not has_kvm(), reason="no usable /dev/kvm")
 KERNEL = vmm.guest("hello")
 
 
@@ -110,6 +112,7 @@ KERNEL_FILES = {
 }
 
 
+@needs_kvm
 @pytest.mark.parametrize("content,parts", KERNEL_FILES.values(), ids=KERNEL_FILES.keys())
 def test_kernel_files(tmp_path, content, parts):
     kernel = tmp_path / "kernel"
@@ -146,6 +149,7 @@ def test_unreadable_kernel(tmp_path):
     assert_refused(result, 1, str(kernel), "Permission denied")
 
 
+@needs_kvm
 def test_initrd_larger_than_memory(tmp_path):
     initrd = tmp_path / "initrd"
     with open(initrd, "wb") as file:
@@ -166,6 +170,7 @@ def test_disk_sizes(tmp_path, size):
     assert_refused(vmm.run("--kernel", KERNEL, "--drive", disk), 1, str(disk))
 
 
+@needs_kvm
 def test_command_line_longer_than_the_kernel_takes():
     assert_refused(vmm.run("--kernel", KERNEL, "--cmdline", "x" * 3000), 1, "3000", "2047")
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from support import clients, vmm
+from support.api import has_kvm
 
 ALL = [clients.GoSdk, clients.KataGo, clients.KataRs, clients.Flintlock, clients.MicrovmNix,
        clients.E2b]
@@ -19,6 +20,8 @@ def leave_nothing_running():
 
 
 def machine(tmp_path):
+    if not has_kvm():
+        pytest.skip("no usable /dev/kvm")
     disk, initrd = tmp_path / "disk.img", tmp_path / "initrd"
     for file in (disk, initrd):
         file.write_bytes(bytes(1 << 20))

@@ -76,8 +76,8 @@ class Store:
 
 
 def heed_signals():
-    """In a new process: what Ctrl-C does is not ignored, whoever started the tests."""
-    for number in signal.SIGINT, signal.SIGQUIT:
+    """In a new process: what a terminal sends is not ignored, whoever started the tests."""
+    for number in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:
         signal.signal(number, signal.SIG_DFL)
 
 
