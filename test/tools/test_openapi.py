@@ -18,6 +18,7 @@ import threading
 import pytest
 
 from support import vmm
+from support.api import has_kvm
 
 API = vmm.ROOT / "docs" / "api.yaml"
 REDOCLY = "@redocly/cli@2.77.0"
@@ -173,6 +174,8 @@ def start(tmp_path, bridge):
             (tmp_path / "api.sock").unlink(missing_ok=True)
 
     def starter(runs):
+        if runs and not has_kvm():
+            pytest.skip("no usable /dev/kvm")
         stop()
         path = tmp_path / "api.sock"
         disk = tmp_path / "disk.img"
