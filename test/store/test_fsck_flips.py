@@ -25,7 +25,7 @@ def run(capsys, program, *arguments, **settings):
     assert result.returncode == 0
 
 
-@pytest.mark.parametrize("store, step", [("plain", "5"), ("encrypted", "101")])
+@pytest.mark.parametrize("store, step", [("plain", "13"), ("encrypted", "101")])
 def test_every_bit(capsys, store, step):
     run(capsys, "t_fsck_flips", f"test_{store}", FLIPS_STEP=step,
         FLIPS_WORKERS=str(len(os.sched_getaffinity(0))))
